@@ -1,0 +1,83 @@
+# Les deux commandes du README : `make run` et `make test`. `make help` donne les autres.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8001
+
+# PYTHONDONTWRITEBYTECODE would make each import of dagster three times slower.
+unexport PYTHONDONTWRITEBYTECODE
+export DAGSTER_DISABLE_TELEMETRY := yes
+export UV_COMPILE_BYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-full check format lock serve benchmark clean
+
+help: ## liste les commandes
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.runtime ## moissonne l'échantillon fourni, publie la base, l'ouvre sur localhost
+	@$(BIN)/lowtech run --sample
+	@$(BIN)/lowtech serve --port $(PORT)
+
+test: $(VENV)/.dev ## lance la suite de tests
+	@$(BIN)/python -m pytest
+
+test-full: $(VENV)/.dev ## suites longues (navigateur, arrêts brutaux, gros volumes)
+	@$(BIN)/python -m pytest -m 'full or not full'
+
+check: $(VENV)/.dev ## style, types, documentation
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lowtech sources check --sources sources.yaml
+	@$(BIN)/lowtech sources check --sources warehouse/sample/sources.yaml
+
+format: $(VENV)/.dev ## met le code en forme
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+serve: $(VENV)/.runtime ## sert la dernière version publiée
+	@$(BIN)/lowtech serve --port $(PORT)
+
+benchmark: $(VENV)/.dev ## mesure chaque étape et écrit benchmarks/resultats.md
+	@$(BIN)/python -m benchmarks.stages
+
+lock: $(VENV)/.installer ## refait les verrous (versions et empreintes) depuis pyproject.toml
+	@for set in "installer --only-group installer" " --group build" "-dev --group dev -c requirements.lock"; do \
+	  name=$${set%% *}; options=$${set#* }; \
+	  $(BIN)/uv pip compile --quiet --python-version 3.11.7 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links $$([ "$$name" = installer ] || echo pyproject.toml) \
+	    $$(echo $$options | sed 's/--only-group/--group/') -o requirements$$(echo $$name | sed 's/^installer/-installer/').lock; \
+	done
+
+clean: ## enlève l'environnement et les données produites
+	@rm -rf $(VENV) warehouse/data
+
+# A fast installer when it can be had, plain pip otherwise: the same locks and hashes either way.
+$(VENV)/.venv:
+	@echo "Environnement Python dans $(VENV)…"
+	@$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), f"Python 3.11 attendu, trouvé {sys.version.split()[0]} : make PYTHON=/chemin/vers/python3.11"'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installer: requirements-installer.lock | $(VENV)/.venv
+	@echo "Installateur…"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-installer.lock \
+	  || echo "  uv indisponible : pip prendra le relais, en quelques minutes"
+	@touch $@
+
+define install
+	@echo "Paquets de $(1)…"
+	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r $(1); \
+	  else $(BIN)/python -m pip install --require-hashes -r $(1); fi
+	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	  else $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; fi
+endef
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.installer
+	$(call install,requirements.lock)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	$(call install,requirements-dev.lock)
+	@touch $@

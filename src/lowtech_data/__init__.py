@@ -1,0 +1,1 @@
+"""lowtech-data: the open national database of low-tech initiatives in France."""
