@@ -116,7 +116,7 @@ class Table:
         lines = []
         for c in self.columns:
             line = f'"{c.name}" {c.kind.sqlite}'
-            if c.required or c.name in self.key:
+            if c.required:
                 line += " NOT NULL"
             if c.references:
                 target, column = c.references.split(".")
@@ -143,7 +143,6 @@ _PLACE = (
         _T,
         "Commune (code officiel géographique)",
         "Commune (official geographic code)",
-        references="territoires.code",
     ),
     Column(
         "code_arrondissement",
@@ -521,8 +520,8 @@ TERRITOIRES = Table(
         Column("latitude", _R, "Latitude du centre", "Latitude of the centre", unit="degré"),
         Column("longitude", _R, "Longitude du centre", "Longitude of the centre", unit="degré"),
     ),
-    key=("code",),
-    indexes=(("niveau", "nom"), ("parent",)),
+    key=("niveau", "code"),
+    indexes=(("code",), ("niveau", "nom"), ("parent",)),
     label="nom",
 )
 
@@ -531,7 +530,8 @@ COUVERTURE = Table(
     "Ce qui existe, ou manque, par territoire",
     "What exists, or is missing, per territory",
     (
-        Column("territoire", _T, "Territoire", "Territory", references="territoires.code"),
+        Column("niveau", _T, "Niveau", "Level", codes="niveau", required=True),
+        Column("territoire", _T, "Territoire", "Territory", required=True),
         Column("famille", _T, "Famille", "Family", codes="famille"),
         Column("type", _T, "Type", "Type", codes="type"),
         Column("nb", _I, "Nombre", "Number"),
@@ -540,7 +540,7 @@ COUVERTURE = Table(
         Column("nb_sources_couvrant", _I, "Sources couvrantes", "Covering sources"),
         Column("diagnostic", _T, "Diagnostic", "Diagnosis", codes="diagnostic"),
     ),
-    key=("territoire", "famille", "type"),
+    key=("niveau", "territoire", "famille", "type"),
 )
 
 CODES = Table(

@@ -1,0 +1,1 @@
+"""Releases: files for people and machines, built from the warehouse's tables."""

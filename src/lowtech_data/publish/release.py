@@ -1,0 +1,215 @@
+"""A release: built beside the published one, checked, then switched by one rename.
+
+A version is a date and a short hash of the content; when nothing changed there is no new release.
+The date is an argument, the content has no clock in it: the same warehouse gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import sys
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from lowtech_data import files
+from lowtech_data.model import SCHEMA_VERSION, TABLES
+from lowtech_data.publish import changes, sqlite, tables
+from lowtech_data.warehouse import Warehouse
+
+LICENCE = "ODbL-1.0"
+LICENCE_URL = "https://opendatacommons.org/licenses/odbl/1-0/"
+ATTRIBUTION = "lowtech-data et les sources citées dans la table « sources »"
+LEDGER_FILE = "registre.jsonl"
+DATABASE_FILE = "lowtech.sqlite"
+INDEX_FILE = "index.json"
+
+_OUTSIDE_CONTENT = frozenset({"versions", "changements"})
+"""Tables that speak of the release itself, and so cannot be part of its name."""
+
+_MEDIA_TYPES = {
+    ".sqlite": "application/vnd.sqlite3",
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv",
+    ".jsonl": "application/x-ndjson",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A release that is built but not published."""
+
+    directory: Path
+    version: str
+    previous: Path | None
+    unchanged: bool
+    """Whether the published release already holds exactly this."""
+    counts: dict[str, int]
+
+
+def build(warehouse: Warehouse, ledger: Path, *, as_of: date) -> Candidate:
+    """Build the candidate release from the warehouse's database.
+
+    `ledger` is the founder ledger that belongs to it. The candidate replaces a former one; it is
+    published by `commit`.
+    """
+    previous = warehouse.current_release()
+    _remove_orphans(warehouse, previous)
+    directory = warehouse.releases / ".part-candidat"
+    files.remove_tree(directory)
+    directory.mkdir(parents=True)
+    with duckdb.connect() as con:
+        _attach(con, warehouse.database)
+        tables.write_csv(con, directory / "csv", [t for t in TABLES if t not in _OUTSIDE_CONTENT])
+        content = _content_hash(directory / "csv")
+        version = f"{as_of.isoformat()}-{content[:8]}"
+        counts = {name: _count(con, name) for name in TABLES if name not in _OUTSIDE_CONTENT}
+        if previous and read_index(previous)["contenu"] == content:
+            files.remove_tree(directory)
+            return Candidate(previous, previous.name, previous, True, counts)
+        changes.write(con, version, previous)
+        _write_versions(con, version, as_of, previous)
+        tables.write_csv(con, directory / "csv", _OUTSIDE_CONTENT)
+        tables.write_parquet(con, directory / "parquet")
+        sqlite.write(con, directory / DATABASE_FILE)
+        files.write_bytes(directory / LEDGER_FILE, ledger.read_bytes())
+        counts |= {name: _count(con, name) for name in _OUTSIDE_CONTENT}
+    _write_index(directory, version, as_of, content, counts)
+    return Candidate(directory, version, previous, False, counts)
+
+
+def commit(warehouse: Warehouse, candidate: Candidate) -> Path:
+    """Publish a candidate: one rename of its directory, one of the link. Returns the release."""
+    if candidate.unchanged:
+        return candidate.directory
+    final = files.commit_directory(candidate.directory, warehouse.releases / candidate.version)
+    files.switch_link(warehouse.current_link, final.name)
+    files.write_bytes(warehouse.ledger, (final / LEDGER_FILE).read_bytes())
+    return final
+
+
+def read_index(release: Path) -> dict[str, Any]:
+    """The `index.json` of a release."""
+    document: dict[str, Any] = json.loads((release / INDEX_FILE).read_text(encoding="utf-8"))
+    return document
+
+
+def verify(release: Path) -> list[str]:
+    """What differs between a release's files and its index, in words; empty when nothing does."""
+    problems = []
+    listed = {entry["chemin"]: entry for entry in read_index(release)["fichiers"]}
+    for path, entry in listed.items():
+        file = release / path
+        if not file.is_file():
+            problems.append(f"{path} : fichier absent")
+        elif files.sha256_file(file) != entry["sha256"]:
+            problems.append(f"{path} : les octets ne sont pas ceux de l’index")
+    present = {p.relative_to(release).as_posix() for p in release.rglob("*") if p.is_file()}
+    problems += [
+        f"{path} : fichier qui n’est pas dans l’index"
+        for path in sorted(present - set(listed) - {INDEX_FILE})
+    ]
+    return problems
+
+
+def _attach(con: duckdb.DuckDBPyConnection, database: Path) -> None:
+    quoted = str(database).replace("'", "''")
+    con.execute(f"ATTACH '{quoted}' AS entrepot (READ_ONLY)")
+    for name, table in TABLES.items():
+        if name in _OUTSIDE_CONTENT:
+            con.execute(table.duckdb_ddl())
+        else:
+            con.execute(f'CREATE VIEW "{name}" AS FROM entrepot."{name}"')
+
+
+def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:
+    row = con.execute(f'SELECT count(*) FROM "{name}"').fetchone()
+    return int(row[0]) if row else 0
+
+
+def _content_hash(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*.csv")):
+        digest.update(f"{path.name} {files.sha256_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _write_versions(
+    con: duckdb.DuckDBPyConnection, version: str, as_of: date, previous: Path | None
+) -> None:
+    """All releases so far, with the sums of the earlier ones, and this one."""
+    if previous:
+        path = str(previous / "parquet" / "versions.parquet").replace("'", "''")
+        con.execute(f"INSERT INTO versions FROM read_parquet('{path}')")
+        sums = {e["chemin"]: e["sha256"] for e in read_index(previous)["fichiers"]}
+        con.execute(
+            "UPDATE versions SET sommes = $sums WHERE id = $id",
+            {"sums": json.dumps(sums, sort_keys=True), "id": previous.name},
+        )
+    con.execute(
+        """
+        INSERT INTO versions BY NAME SELECT
+            $id AS id, $schema AS schema_version, $code AS code_version, $date AS date,
+            (SELECT count(*) FROM initiatives) AS nb_initiatives,
+            (SELECT count(*) FROM ressources) AS nb_ressources,
+            (SELECT count(*) FROM fiches) AS nb_fiches,
+            (SELECT count(*) FROM sources) AS nb_sources
+        """,
+        {
+            "id": version,
+            "schema": SCHEMA_VERSION,
+            "code": package_version("lowtech-data"),
+            "date": as_of.isoformat(),
+        },
+    )
+
+
+def _write_index(
+    directory: Path, version: str, as_of: date, content: str, counts: dict[str, int]
+) -> None:
+    entries = [
+        {
+            "chemin": path.relative_to(directory).as_posix(),
+            "octets": path.stat().st_size,
+            "sha256": files.sha256_file(path),
+            "type": _MEDIA_TYPES[path.suffix],
+        }
+        for path in sorted(p for p in directory.rglob("*") if p.is_file())
+    ]
+    index = {
+        "version": version,
+        "date": as_of.isoformat(),
+        "contenu": content,
+        "titre": "Base nationale des initiatives low-tech",
+        "licence": {"id": LICENCE, "url": LICENCE_URL, "attribution": ATTRIBUTION},
+        "schema_version": SCHEMA_VERSION,
+        "code_version": package_version("lowtech-data"),
+        "produit_avec": {
+            "python": sys.version.split()[0],
+            "duckdb": package_version("duckdb"),
+            "sqlite": sqlite3.sqlite_version,
+        },
+        "lignes": dict(sorted(counts.items())),
+        "fichiers": entries,
+    }
+    text = json.dumps(index, ensure_ascii=False, indent=1) + "\n"
+    files.write_bytes(directory / INDEX_FILE, text.encode())
+
+
+def _remove_orphans(warehouse: Warehouse, previous: Path | None) -> None:
+    """Drop directories that were renamed but never became current: a run died in between."""
+    if not warehouse.releases.is_dir():
+        return
+    known = {previous.name} if previous else set()
+    if previous:
+        path = str(previous / "parquet" / "versions.parquet").replace("'", "''")
+        known |= {row[0] for row in duckdb.sql(f"SELECT id FROM read_parquet('{path}')").fetchall()}
+    for directory in warehouse.releases.iterdir():
+        if directory.is_dir() and not directory.is_symlink() and directory.name not in known:
+            files.remove_tree(directory)

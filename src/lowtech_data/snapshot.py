@@ -1,0 +1,379 @@
+"""One source, from its bytes to its last known fiches.
+
+A harvest that succeeds replaces the snapshot of its source; one that fails leaves the fiches as
+they were and writes down what happened, so that the published base can say how old they are and
+why. A snapshot is a directory named by its content, and a link switched in one rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lowtech_data import capture, extract, files, normalise, reference
+from lowtech_data.extract.base import REJECT_SCHEMA, PayloadError
+from lowtech_data.model import SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
+from lowtech_data.registry import Registry, Source
+from lowtech_data.warehouse import Warehouse
+
+MAX_LOSS = 0.30
+"""Share of a source's fiches that may vanish in one harvest before it is refused: a listing that
+shrinks by a third is broken far more often than it is true."""
+
+MAX_GROWTH = 4.0
+"""Growth of a source in one harvest, as a factor, that is published with a warning."""
+
+HARVESTS_KEPT = 52
+"""Rows of `moissons` kept per source: a year of weekly harvests."""
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestRow:
+    """A row of `moissons`, without its source."""
+
+    debut: str
+    fin: str | None
+    statut: str
+    nb_lus: int | None = None
+    nb_valides: int | None = None
+    nb_rejetes: int | None = None
+    nb_nouveaux: int | None = None
+    nb_modifies: int | None = None
+    nb_absents: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of a source besides its fiches."""
+
+    recipe: str | None = None
+    """Hash of everything the fiches were made from: bytes, declaration, code, reference data."""
+    data_date: str | None = None
+    """Day on which the published bytes were received."""
+    last_success: str | None = None
+    captures: tuple[str, ...] = ()
+    licence: str | None = None
+    """Licence declared by the payload itself, when it declares one."""
+    harvests: tuple[HarvestRow, ...] = ()
+
+    @property
+    def last(self) -> HarvestRow | None:
+        """The newest harvest, whatever came of it."""
+        return self.harvests[-1] if self.harvests else None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The last known state of one source, as stored."""
+
+    directory: Path
+    state: State
+
+    def fiches(self) -> pa.Table:
+        """Columns of `SNAPSHOT_SCHEMA`, ordered by key."""
+        return _read(self.directory / "fiches.parquet", SNAPSHOT_SCHEMA)
+
+    def transformations(self) -> pa.Table:
+        """Columns of `TRANSFORMATION_SCHEMA`."""
+        return _read(self.directory / "transformations.parquet", TRANSFORMATION_SCHEMA)
+
+    def rejects(self) -> pa.Table:
+        """Columns of `REJECT_SCHEMA`."""
+        return _read(self.directory / "rejets.parquet", REJECT_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of refreshing one source, for people and for checks."""
+
+    source_id: str
+    status: str
+    """A code of `moisson_statut`."""
+    present: int
+    """Fiches now known and present."""
+    row: HarvestRow | None = None
+    warnings: tuple[str, ...] = ()
+    data_date: str | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the source gave nothing usable this time: its last good data stays."""
+        return self.status in {"erreur_acces", "rejetee_qualite", "rejetee_volume"}
+
+    @property
+    def message(self) -> str | None:
+        """Why, when there is something to say."""
+        return self.row.message if self.row else None
+
+
+def load(warehouse: Warehouse, source_id: str) -> Snapshot | None:
+    """The stored snapshot of a source; `None` when it was never harvested."""
+    link = warehouse.snapshot_link(source_id)
+    if not link.exists():
+        return None
+    directory = link.resolve()
+    document = json.loads((directory / "etat.json").read_text(encoding="utf-8"))
+    harvests = tuple(HarvestRow(**row) for row in document.pop("harvests"))
+    captures = tuple(document.pop("captures"))
+    return Snapshot(directory, State(**document, captures=captures, harvests=harvests))
+
+
+def refresh(
+    source: Source,
+    registry: Registry,
+    warehouse: Warehouse,
+    *,
+    now: datetime,
+    client: capture.Client | None,
+) -> Outcome:
+    """Harvest one source and store what it says; without a client, from the bytes already kept.
+
+    Failures of the source (network, refusal, payload, volume) are outcomes, never exceptions: other
+    sources go on, and the last good fiches stay. Anything else is our own fault and is raised.
+    """
+    previous = load(warehouse, source.id)
+    store = capture.Store(warehouse.captures)
+    platform = extract.PLATFORMS[source.plateforme]
+    started = _instant(now)
+    try:
+        if client is None and not source.is_local:
+            harvest = capture.replay(source, store)
+        else:
+            harvest = capture.harvest(source, platform, registry, store, client, now=now)
+    except capture.CaptureError as error:
+        return _failure(source, warehouse, previous, started, "erreur_acces", str(error))
+
+    recipe = _recipe(source, [page.sha256 for page in harvest.pages])
+    if previous and previous.state.recipe == recipe:
+        return _unchanged(source, warehouse, previous, harvest)
+    try:
+        extraction = extract.extract(source, platform, [page.page() for page in harvest.pages])
+    except PayloadError as error:
+        return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(error))
+    with duckdb.connect() as con:
+        clean = normalise.normalise(con, extraction.fiches)
+    found = clean.fiches.num_rows
+    rejects = pa.concat_tables([extraction.rejects, clean.rejects])
+    refusal, warnings = _volume(source, found, previous)
+    if refusal:
+        return _failure(source, warehouse, previous, harvest.started, "rejetee_volume", refusal)
+
+    day = harvest.started[:10]
+    fiches, counts = _merge(previous.fiches() if previous else None, clean.fiches, day)
+    row = HarvestRow(
+        debut=harvest.started,
+        fin=harvest.ended,
+        statut="ok",
+        nb_lus=extraction.read,
+        nb_valides=found,
+        nb_rejetes=extraction.read - extraction.left_out - found,
+        **counts,
+        message=" ; ".join(warnings) or None,
+    )
+    state = State(
+        recipe=recipe,
+        data_date=day,
+        last_success=harvest.ended,
+        captures=tuple(page.sha256 for page in harvest.pages),
+        harvests=_append(previous, row),
+    )
+    _save(warehouse, source.id, state, fiches, clean.transformations, rejects)
+    return Outcome(source.id, "ok", found, row, tuple(warnings), day, counts)
+
+
+def _volume(source: Source, found: int, previous: Snapshot | None) -> tuple[str | None, list[str]]:
+    """Why the number of fiches is refused, if it is, and what to say about it otherwise."""
+    before = _present(previous) if previous else 0
+    if found == 0:
+        return "aucune fiche : la liste a changé de forme ou de place", []
+    if found < source.bornes.min:
+        return f"{found} fiches, {source.bornes.min} attendues au moins (bornes.min)", []
+    if before and found < before * (1 - MAX_LOSS):
+        loss = 100 * (before - found) / before
+        return f"{found} fiches contre {before} auparavant (−{loss:.0f} %)", []
+    warnings = []
+    if source.bornes.max is not None and found > source.bornes.max:
+        warnings.append(f"{found} fiches, {source.bornes.max} attendues au plus (bornes.max)")
+    if before and found > before * MAX_GROWTH:
+        warnings.append(f"{found} fiches contre {before} auparavant")
+    return None, warnings
+
+
+def _merge(before: pa.Table | None, found: pa.Table, day: str) -> tuple[pa.Table, dict[str, int]]:
+    """Present fiches with their dates, then those that are no longer listed."""
+    with duckdb.connect() as con:
+        con.register("found", found)
+        con.register("before", before if before is not None else SNAPSHOT_SCHEMA.empty_table())
+        columns = ", ".join(f'f."{name}"' for name in found.schema.names)
+        kept = ", ".join(f'b."{name}"' for name in found.schema.names)
+        merged = con.sql(
+            f"""
+            SELECT {columns}, coalesce(b.premiere_vue, $day) AS premiere_vue,
+                   $day AS derniere_vue, NULL::VARCHAR AS absent_depuis
+            FROM found f LEFT JOIN before b USING (source_id, cle_source)
+            UNION ALL
+            SELECT {kept}, b.premiere_vue, b.derniere_vue, coalesce(b.absent_depuis, $day)
+            FROM before b ANTI JOIN found f USING (source_id, cle_source)
+            ORDER BY source_id, cle_source
+            """,
+            params={"day": day},
+        ).to_arrow_table()
+        counts = con.execute(
+            """
+            SELECT count(*) FILTER (f.cle_source IS NOT NULL AND b.cle_source IS NULL),
+                   count(*) FILTER (f.empreinte <> b.empreinte),
+                   count(*) FILTER (f.cle_source IS NULL AND b.absent_depuis IS NULL)
+            FROM found f FULL JOIN before b USING (source_id, cle_source)
+            """
+        ).fetchone()
+    names = ("nb_nouveaux", "nb_modifies", "nb_absents")
+    return merged.cast(SNAPSHOT_SCHEMA), dict(zip(names, counts or (0, 0, 0), strict=True))
+
+
+def _unchanged(
+    source: Source, warehouse: Warehouse, previous: Snapshot, harvest: capture.Harvest
+) -> Outcome:
+    """Same bytes, same recipe: only the dates move, and only when the source was asked again."""
+    present = _present(previous)
+    last = previous.state.last
+    if last and last.debut >= harvest.started and last.statut in {"ok", "inchangee"}:
+        return Outcome(source.id, "inchangee", present, last, (), previous.state.data_date)
+    day = harvest.started[:10]
+    fiches = previous.fiches()
+    absent = fiches["absent_depuis"]
+    seen = pc.if_else(pc.is_null(absent), pa.scalar(day), fiches["derniere_vue"])
+    fiches = fiches.set_column(fiches.schema.get_field_index("derniere_vue"), "derniere_vue", seen)
+    row = HarvestRow(
+        debut=harvest.started,
+        fin=harvest.ended,
+        statut="inchangee",
+        nb_valides=present,
+        nb_nouveaux=0,
+        nb_modifies=0,
+        nb_absents=0,
+    )
+    state = replace(
+        previous.state,
+        data_date=day,
+        last_success=harvest.ended,
+        harvests=_append(previous, row),
+    )
+    _save(warehouse, source.id, state, fiches, previous.transformations(), previous.rejects())
+    return Outcome(source.id, "inchangee", present, row, (), day)
+
+
+def _failure(
+    source: Source,
+    warehouse: Warehouse,
+    previous: Snapshot | None,
+    started: str,
+    status: str,
+    message: str,
+) -> Outcome:
+    row = HarvestRow(debut=started, fin=started, statut=status, message=message)
+    state = replace(previous.state if previous else State(), harvests=_append(previous, row))
+    if previous:
+        tables = (previous.fiches(), previous.transformations(), previous.rejects())
+    else:
+        tables = (
+            SNAPSHOT_SCHEMA.empty_table(),
+            TRANSFORMATION_SCHEMA.empty_table(),
+            REJECT_SCHEMA.empty_table(),
+        )
+    _save(warehouse, source.id, state, *tables)
+    present = _present(previous) if previous else 0
+    return Outcome(source.id, status, present, row, (), state.data_date)
+
+
+def _append(previous: Snapshot | None, row: HarvestRow) -> tuple[HarvestRow, ...]:
+    """The harvests so far and this one; a replay of the same moment replaces its row."""
+    rows = previous.state.harvests if previous else ()
+    return (*(r for r in rows if r.debut != row.debut), row)[-HARVESTS_KEPT:]
+
+
+def _save(
+    warehouse: Warehouse,
+    source_id: str,
+    state: State,
+    fiches: pa.Table,
+    transformations: pa.Table,
+    rejects: pa.Table,
+) -> None:
+    """Store a snapshot under the hash of its content, switch the link, drop the former one."""
+    link = warehouse.snapshot_link(source_id)
+    former = link.resolve() if link.exists() else None
+    with files.new_directory(link.parent) as partial:
+        document = json.dumps(asdict(state), ensure_ascii=False, indent=1, sort_keys=True)
+        (partial / "etat.json").write_text(document, encoding="utf-8")
+        for name, table in (
+            ("fiches", fiches),
+            ("transformations", transformations.sort_by(_ascending(transformations))),
+            ("rejets", rejects.sort_by(_ascending(rejects))),
+        ):
+            pq.write_table(table, partial / f"{name}.parquet", compression="zstd")
+        final = files.commit_directory(partial, link.parent / files.content_address(partial))
+    files.switch_link(link, final.name)
+    if former and former != final.resolve():
+        files.remove_tree(former)
+
+
+def _ascending(table: pa.Table) -> list[tuple[str, str]]:
+    return [(name, "ascending") for name in table.schema.names]
+
+
+def _present(snapshot: Snapshot) -> int:
+    return int(snapshot.fiches()["absent_depuis"].null_count)
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    return pq.read_table(path).cast(schema)
+
+
+def _recipe(source: Source, captures: Sequence[str]) -> str:
+    """Hash of what the fiches depend on: an unchanged one means there is nothing to do again."""
+    declared = source.model_dump_json(exclude={"note", "motif_etat", "limites", "frequence"})
+    parts = [*captures, declared, _code_fingerprint(), reference.vintage()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@cache
+def _code_fingerprint() -> str:
+    """Hash of the code that makes fiches out of bytes: changed rules are applied to kept bytes."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for folder in ("extract", "normalise", "model"):
+        for path in sorted((package / folder).glob("*.py")):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def health(source: Source, state: State | None) -> str:
+    """The `sante` of a source: what its last harvest, or its declared state, says of its data."""
+    if source.etat != "active" or source.frequence == "ponctuelle":
+        return "figee"
+    last = state.last if state else None
+    if last is None or last.statut in {"erreur_acces", "rejetee_qualite", "rejetee_volume"}:
+        return "cassee"
+    return "degradee" if last.message else "ok"
+
+
+def as_rows(source: Source, state: State | None) -> list[dict[str, Any]]:
+    """Rows of `moissons` for one source."""
+    return [{"source_id": source.id, **asdict(row)} for row in (state.harvests if state else ())]
