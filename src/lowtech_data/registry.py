@@ -1,8 +1,9 @@
 """`sources.yaml`, typed: what each listing is, how it is read, and what may be done with it.
 
-The file is written by people, so it is read strictly: an unknown key, a wrong code or a wrong type is
-an error that names the file, the line, the source and the field, and proposes the nearest spelling.
-Platforms are not known here: `platforms` options are checked by the extractor that owns them.
+The file is written by people, so it is read strictly: an unknown key, a wrong code or a wrong type
+is an error that names the file, the line, the source and the field, and proposes the nearest
+spelling. Platforms are not known here: their options and the fields that `champs` may name are
+given by whoever knows the extractors.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import yaml
@@ -99,7 +100,7 @@ class Crosswalk(Strict):
 
 
 class Selection(Strict):
-    """Why a record of a general listing is kept: any of these, the first that holds is the reason."""
+    """Why a record of a general listing is kept: the first of these that holds is the reason."""
 
     codes: list[str] = []
     """Codes of the source (as in `codes`) that are enough by themselves."""
@@ -123,7 +124,7 @@ class Source(Strict):
     etat: _code("source_etat") = "active"  # type: ignore[valid-type]
     motif_etat: str | None = None
     licence: str
-    """SPDX-like identifier in lower case (`odbl-1.0`, `lov2`, `cc-by-4.0`, `aucune`, `par_fiche`)."""
+    """SPDX-like, in lower case: `odbl-1.0`, `lov2`, `cc-by-4.0`, `aucune`, `par_fiche`, `faits`."""
     attribution: str | None = None
     republication: _code("republication")  # type: ignore[valid-type]
     frequence: _code("frequence") = "hebdomadaire"  # type: ignore[valid-type]
@@ -202,9 +203,11 @@ class Registry:
     sources: tuple[Source, ...]
 
     def __iter__(self) -> Iterator[Source]:
+        """Every source, in the order of the file."""
         return iter(self.sources)
 
     def __getitem__(self, source_id: str) -> Source:
+        """One source by its id. Raises `KeyError` naming the nearest id."""
         for source in self.sources:
             if source.id == source_id:
                 return source
@@ -221,7 +224,9 @@ class Registry:
 
     def only(self, ids: Sequence[str]) -> Registry:
         """The registry restricted to these ids. Raises `KeyError` naming the nearest id."""
-        return Registry(self.path, tuple(self[source_id] for source_id in ids)) if ids else self
+        if not ids:
+            return self
+        return Registry(self.path, tuple(self[source_id] for source_id in dict.fromkeys(ids)))
 
     def local_path(self, source: Source) -> Path:
         """Where a local source's file is; never outside the registry's folder."""
@@ -238,24 +243,19 @@ class RegistryError(ValueError):
     """Everything wrong with a registry file, one line per problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
+        """Keep each problem apart (`problems`) and join them for whoever prints the error."""
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (they can blow up) and without duplicate keys (they hide one)."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem="les alias YAML (*nom) ne sont pas admis", problem_mark=event.start_mark
-            )
-        return super().compose_node(parent, index)
+    """Safe YAML where a key written twice is an error: one of the two would be lost unseen."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"clé répétée : {key.value}", problem_mark=key.start_mark
@@ -264,44 +264,37 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def load(path: Path, option_models: Mapping[str, type[BaseModel]] | None = None) -> Registry:
+def load(
+    path: Path,
+    option_models: Mapping[str, type[BaseModel]] | None = None,
+    targets: Collection[str] | None = None,
+) -> Registry:
     """Read a registry file.
 
-    `option_models` maps each known platform to the model of its `options`; a source of a platform that
-    is not among them must be `en_pause` or `retiree`. Raises `RegistryError` with every problem found.
+    `option_models` maps each known platform to the model of its `options`; a source of a platform
+    that is not among them must be `en_pause` or `retiree`. `targets` are the fields that `champs`
+    may name. Without them, options and fields are left to the extractor. Raises `RegistryError`
+    with every problem found.
     """
-    if not path.is_file():
-        raise RegistryError([f"{path} : fichier introuvable"])
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise RegistryError([f"{path} : plus de {MAX_FILE_BYTES} octets, ce n’est pas un registre"])
-    text = path.read_text(encoding="utf-8")
-    try:
-        document = yaml.load(text, _Loader)  # noqa: S506 — _Loader is a SafeLoader
-        tree = yaml.compose(text, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RegistryError([f"{path}:{line} : YAML illisible : {error.problem}"]) from error
-    if not isinstance(document, dict) or not isinstance(document.get("sources"), list):
-        raise RegistryError([f"{path}:1 : attendu une clé « sources » avec une liste"])
+    file = _File.read(path)
+    sources: list[tuple[int, Source]] = []
     problems = [
-        f"{path}:{_line(tree, [key])} : clé inconnue : {key}{_nearest(str(key), ['sources'])}"
-        for key in document
+        f"{path}:{_line(file.tree, [key])} : clé inconnue : {key}{_nearest(str(key), ['sources'])}"
+        for key in file.content
         if key != "sources"
     ]
-    sources: list[Source] = []
-    for index, entry in enumerate(document["sources"]):
+    for index, entry in enumerate(file.content["sources"]):
         try:
-            sources.append(Source.model_validate(entry))
+            sources.append((index, Source.model_validate(entry)))
         except ValidationError as error:
-            name = entry.get("id", f"n° {index + 1}") if isinstance(entry, dict) else index + 1
-            problems += [
-                f"{path}:{_line(tree, ['sources', index, *issue['loc']])} : source {name} : {text}"
-                for issue, text in _messages(error)
-            ]
-    problems += _cross_checks(path, tree, sources, option_models)
+            problems += [file.problem(index, loc, text) for loc, text in _messages(error, Source)]
+    problems += _duplicates_and_references(file, sources)
+    problems += _fields_and_codes(file, sources, targets)
+    if option_models is not None:
+        problems += _options(file, sources, option_models)
     if problems:
         raise RegistryError(problems)
-    return Registry(path, tuple(sources))
+    return Registry(path, tuple(source for _, source in sources))
 
 
 def json_schema() -> str:
@@ -315,76 +308,198 @@ def json_schema() -> str:
     return json.dumps(schema, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
-def _cross_checks(
-    path: Path,
-    tree: yaml.Node | None,
-    sources: Sequence[Source],
-    option_models: Mapping[str, type[BaseModel]] | None,
-) -> list[str]:
-    problems: list[str] = []
-    lines = {source.id: index for index, source in enumerate(sources)}
-    seen: set[str] = set()
-    for index, source in enumerate(sources):
-        where = f"{path}:{_line(tree, ['sources', index])} : source {source.id}"
-        if source.id in seen:
-            problems.append(f"{where} : identifiant déjà pris")
-        seen.add(source.id)
-        problems += [
-            f"{where} : copie_de : source inconnue : {other!r}{_nearest(other, list(lines))}"
-            for other in source.copie_de
-            if other not in lines
-        ]
-        if option_models is None or source.etat != "active":
-            continue
-        model = option_models.get(source.plateforme)
-        if model is None:
-            near = _nearest(source.plateforme, list(option_models))
-            problems.append(
-                f"{where} : plateforme sans extracteur : {source.plateforme!r}{near}"
-                " ; mettre etat: en_pause avec motif_etat"
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A registry file as YAML: its content, and its tree, which knows the line of each node."""
+
+    path: Path
+    content: dict[Any, Any]
+    tree: yaml.Node | None
+
+    @classmethod
+    def read(cls, path: Path) -> _File:
+        if not path.is_file():
+            raise RegistryError([f"{path} : fichier introuvable"])
+        if path.stat().st_size > MAX_FILE_BYTES:
+            text = f"{path} : plus de {MAX_FILE_BYTES} octets, ce n’est pas un registre"
+            raise RegistryError([text])
+        try:
+            content, tree = _parse(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            text = f"{path} : attendu du texte UTF-8, trouvé autre chose à l’octet {error.start}"
+            raise RegistryError([text]) from error
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            problem = getattr(error, "problem", None) or error
+            text = f"{path}:{mark.line + 1 if mark else 1} : YAML illisible : {problem}"
+            raise RegistryError([text]) from error
+        except RecursionError as error:
+            text = f"{path} : YAML illisible : trop de niveaux imbriqués"
+            raise RegistryError([text]) from error
+        if not isinstance(content, dict) or not isinstance(content.get("sources"), list):
+            raise RegistryError([f"{path}:1 : attendu une clé « sources » avec une liste"])
+        return cls(path, content, tree)
+
+    def problem(self, index: int, loc: Sequence[str | int], text: str) -> str:
+        """What is wrong at `loc` of the source that comes `index`-th."""
+        entry = self.content["sources"][index]
+        name = entry.get("id") if isinstance(entry, dict) else None
+        line = _line(self.tree, ["sources", index, *loc])
+        return f"{self.path}:{line} : source {name or f'n° {index + 1}'} : {text}"
+
+
+def _parse(text: str) -> tuple[Any, yaml.Node | None]:
+    for event in yaml.parse(text, yaml.SafeLoader):
+        # A few lines of aliases to aliases expand to gigabytes.
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(
+                problem=f"les alias YAML (*{event.anchor}) ne sont pas admis",
+                problem_mark=event.start_mark,  # type: ignore[arg-type]
             )
+    return yaml.load(text, _Loader), yaml.compose(text, yaml.SafeLoader)  # noqa: S506
+
+
+def _duplicates_and_references(file: _File, sources: Sequence[tuple[int, Source]]) -> Iterator[str]:
+    known = [source.id for _, source in sources]
+    seen: set[str] = set()
+    for index, source in sources:
+        if source.id in seen:
+            yield file.problem(index, ["id"], "identifiant déjà pris")
+        seen.add(source.id)
+        if source.renommee_de in known:
+            text = f"renommee_de : {source.renommee_de!r} existe encore"
+            yield file.problem(index, ["renommee_de"], text)
+        for other in source.copie_de:
+            if other not in known:
+                text = f"copie_de : source inconnue : {other!r}{_nearest(other, known)}"
+                yield file.problem(index, ["copie_de"], text)
+
+
+def _fields_and_codes(
+    file: _File, sources: Sequence[tuple[int, Source]], targets: Collection[str] | None
+) -> Iterator[str]:
+    """`champs` name fields that exist; `selection.codes` are among the codes of the source."""
+    for index, source in sources:
+        for name in source.champs if targets is not None else ():
+            if name not in (targets or ()):
+                text = f"champs.{name} : champ inconnu{_nearest(name, sorted(targets or ()))}"
+                yield file.problem(index, ["champs", name], text)
+        for code in source.selection.codes if source.selection else ():
+            if code not in source.codes:
+                near = _nearest(code, list(source.codes))
+                text = f"selection.codes : {code!r} n’est pas dans « codes »{near}"
+                yield file.problem(index, ["selection", "codes"], text)
+
+
+def _options(
+    file: _File,
+    sources: Sequence[tuple[int, Source]],
+    models: Mapping[str, type[BaseModel]],
+) -> Iterator[str]:
+    """Active sources are on a platform that has an extractor; options are those it knows."""
+    for index, source in sources:
+        model = models.get(source.plateforme)
+        if model is None:
+            if source.etat == "active":
+                text = (
+                    f"plateforme sans extracteur : {source.plateforme!r}"
+                    f"{_nearest(source.plateforme, list(models))}"
+                    " ; mettre etat: en_pause avec motif_etat"
+                )
+                yield file.problem(index, ["plateforme"], text)
             continue
         try:
             model.model_validate(source.options)
         except ValidationError as error:
-            problems += [
-                f"{path}:{_line(tree, ['sources', index, 'options', *issue['loc']])} : "
-                f"source {source.id} : options.{text}"
-                for issue, text in _messages(error, model)
-            ]
-    return problems
+            for loc, text in _messages(error, model):
+                yield file.problem(index, ["options", *loc], f"options.{text}")
+
+
+_UNION_MEMBERS = {"str", "list[str]", *(m.__name__ for m in (FirstOf, Constant, Template))}
+"""How pydantic names, in the place of an error, the forms that a value of `champs` may take."""
+
+_EXPECTED = {
+    "string_type": "attendu du texte (entre guillemets si besoin)",
+    "int_type": "attendu un nombre entier",
+    "int_parsing": "attendu un nombre entier",
+    "int_from_float": "attendu un nombre entier",
+    "float_type": "attendu un nombre",
+    "float_parsing": "attendu un nombre",
+    "bool_type": "attendu true ou false",
+    "bool_parsing": "attendu true ou false",
+    "list_type": "attendu une liste",
+    "tuple_type": "attendu une liste",
+    "dict_type": "attendu des couples « clé: valeur »",
+    "model_type": "attendu des couples « clé: valeur »",
+    "model_attributes_type": "attendu des couples « clé: valeur »",
+    "date_type": "attendu une date AAAA-MM-JJ",
+    "date_parsing": "attendu une date AAAA-MM-JJ",
+    "date_from_datetime_parsing": "attendu une date AAAA-MM-JJ",
+    "date_from_datetime_inexact": "attendu une date AAAA-MM-JJ",
+}
 
 
 def _messages(
-    error: ValidationError, model: type[BaseModel] | None = None
-) -> Iterator[tuple[Any, str]]:
-    """Each problem of a validation error, in French, with the nearest spelling where there is one."""
-    fields = list((model or Source).model_fields)
+    error: ValidationError, model: type[BaseModel]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Each problem of a validation error: where it is, and what it is, in French."""
+    told: set[tuple[str | int, ...]] = set()
     for issue in error.errors():
-        # Union members appear in the location under names that are not in the file.
-        where = ".".join(str(part) for part in issue["loc"] if _is_in_file(part))
-        given = issue.get("input")
-        match issue["type"]:
-            case "extra_forbidden":
-                last = str(issue["loc"][-1])
-                text = f"{where} : clé inconnue{_nearest(last, fields)}"
-            case "missing":
-                text = f"{where} : manque"
-            case "literal_error":
-                expected = re.findall(r"'([^']*)'", issue["ctx"]["expected"])
-                text = (
-                    f"{where} : {given!r} n’est pas un code{_nearest(str(given), expected)}"
-                    f" (attendu : {', '.join(expected)})"
-                )
-            case "value_error":
-                text = f"{where or 'source'} : {issue['ctx']['error']}"
-            case _:
-                text = f"{where} : {issue['msg']} (trouvé : {given!r})"
-        yield issue, text
+        loc = tuple(part for part in issue["loc"] if part not in _UNION_MEMBERS)
+        if len(loc) == len(issue["loc"]):
+            yield loc, f"{_dotted(loc)} : {_message(issue, loc, model)}"
+        elif loc[:2] not in told:
+            # The value fits none of the forms: one message, not one per form.
+            told.add(loc[:2])
+            forms = "un chemin, une liste de chemins, premier_de, valeur ou modele"
+            yield loc[:2], f"{_dotted(loc[:2])} : attendu {forms}"
 
 
-def _is_in_file(part: str | int) -> bool:
-    return isinstance(part, int) or bool(re.fullmatch(r"[a-z0-9_]+", part))
+def _message(issue: Any, loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    given, context = _short(issue.get("input")), issue.get("ctx", {})
+    match issue["type"]:
+        case "extra_forbidden":
+            known = list(_model_at(model, loc[:-1]).model_fields)
+            text = f"clé inconnue{_nearest(str(loc[-1]), known)}"
+        case "missing":
+            text = "manque"
+        case "literal_error":
+            codes = re.findall(r"'([^']*)'", context["expected"])
+            near = _nearest(str(issue["input"]), codes)
+            text = f"{given} n’est pas un code{near} (attendu : {', '.join(codes)})"
+        case "value_error":
+            text = str(context["error"])
+        case "string_pattern_mismatch":
+            text = f"attendu la forme {context['pattern']} (trouvé : {given})"
+        case "greater_than":
+            text = f"attendu plus de {context['gt']} (trouvé : {given})"
+        case "greater_than_equal":
+            text = f"attendu au moins {context['ge']} (trouvé : {given})"
+        case kind:
+            text = f"{_EXPECTED.get(kind, issue['msg'])} (trouvé : {given})"
+    return text
+
+
+def _dotted(loc: Sequence[str | int]) -> str:
+    # "[key]" is how pydantic says that the key itself, not its value, is wrong.
+    return ".".join(str(part) for part in loc if part != "[key]") or "source"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _model_at(model: type[BaseModel], loc: Sequence[str | int]) -> type[BaseModel]:
+    """The model that reads the keys at `loc`; the outer one where it cannot be told."""
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            candidates = (field.annotation, *get_args(field.annotation))
+            model = next(
+                (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model
+            )
+    return model
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
@@ -401,8 +516,9 @@ def _line(tree: yaml.Node | None, loc: Sequence[str | int]) -> int:
             if found is None:
                 continue
             line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
+        elif (
+            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
+        ):
+            node = node.value[part]
+            line = node.start_mark.line + 1
     return line
