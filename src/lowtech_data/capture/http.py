@@ -1,0 +1,716 @@
+"""Polite, bounded requests to the hosts that a source declares, and to no other machine.
+
+`requests` alone follows redirects anywhere, times out per read only, and unpacks without limit.
+Here, every connection goes to an address that was checked when it was opened; a deadline bounds a
+whole response, headers included; bodies are streamed and counted after decompression; redirects are
+followed by hand; robots.txt, pauses and `Retry-After` are obeyed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import random
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urljoin
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
+
+from lowtech_data.capture import robots as robots_txt
+from lowtech_data.capture.address import (
+    Network,
+    Resolver,
+    Target,
+    checked_addresses,
+    declared_target,
+    read_target,
+    system_resolver,
+)
+from lowtech_data.capture.errors import CaptureError, FailureKind, shown
+from lowtech_data.extract.base import Request
+from lowtech_data.registry import Source
+
+AGENT: Final = "lowtech-data"
+"""Product token of the robot: what a robots.txt names to address it."""
+
+MAX_REDIRECTS = 5
+MAX_HEADER_BYTES = 64 * 1024
+MAX_RETRY_AFTER_S = 300.0
+"""A host that asks for a longer rest gets it: it is left until the next run."""
+BACK_OFF_S = 2.0
+MAX_BACK_OFF_S = 60.0
+CONNECT_TIMEOUT_S = 15.0
+"""Per address, so that one dead address of a host does not use up the deadline."""
+CHUNK_BYTES = 64 * 1024
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What an earlier response gave to ask whether it still holds (RFC 9110 §8.8)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The conditional request headers."""
+        given = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The head of an accepted response; the body is read once, by `chunks`."""
+
+    url: str
+    """Where the response came from, after redirects."""
+    status: int
+    """200, or 304 when the earlier response still holds (there is then no body)."""
+    validators: Validators
+    media_type: str | None
+    charset: str | None
+    robots: str
+    """Verdict of robots.txt: `autorise`, or `absent`."""
+    chunks: Callable[[], Iterator[bytes]]
+    """The body after decompression, in bounded pieces. Raises `CaptureError` (`taille`, `delai`,
+    `corps_tronque`, `encodage`): what was read until then must be thrown away."""
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the server answered that the earlier response still holds."""
+        return self.status == http.HTTPStatus.NOT_MODIFIED
+
+
+@dataclass(slots=True)
+class _Host:
+    """What politeness remembers of a host. Times are readings of the monotonic clock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    last_end: float = float("-inf")
+    closed_until: float = float("-inf")
+
+
+class Client:
+    """Requests on behalf of sources. One instance serves a whole run, from any number of threads.
+
+    `contact` is the address that the User-Agent gives to those who are harvested.
+    `allowed_networks` may be contacted although they are not public (none, but in tests and on
+    purpose); `ca_file` replaces the usual authorities.
+    `clock` (monotonic seconds), `sleep`, `resolve` and `jitter` (0 to 1) are the outside world.
+    """
+
+    def __init__(
+        self,
+        *,
+        contact: str,
+        allowed_networks: Sequence[Network] = (),
+        ca_file: Path | None = None,
+        resolve: Resolver = system_resolver,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Prepare a client; nothing is contacted."""
+        self.user_agent = f"{AGENT}/{version('lowtech-data')} (+{contact})"
+        self.clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
+        self._resolve = resolve
+        self._allowed = tuple(allowed_networks)
+        self._verify = str(ca_file) if ca_file else True
+        self._lock = threading.Lock()
+        self._sessions: dict[str, _Session] = {}
+        self._hosts: dict[str, _Host] = {}
+        self._robots: dict[str, robots_txt.Robots] = {}
+
+    @contextmanager
+    def get(
+        self, source: Source, request: Request, previous: Validators | None = None
+    ) -> Iterator[Reply]:
+        """Request one page of a source; the host is held until the block ends.
+
+        Raises `CaptureError` when it was not obtained, after retries where they make sense.
+        """
+        headers = {"Accept": request.accept, **(previous.headers if previous else {})}
+        with self._answer(source, request.url, headers) as (response, target, verdict):
+            if response.status_code == http.HTTPStatus.NOT_MODIFIED and not (
+                previous and previous.headers
+            ):
+                raise CaptureError(
+                    FailureKind.STATUS,
+                    f"{shown(target.url)} : réponse « inchangé » (304) à une demande sans "
+                    "condition ; le cache du serveur est en défaut, prévenir l’éditeur",
+                )
+            session = self._session(source)
+            media_type, charset = _content_type(response.headers.get("Content-Type"))
+            yield Reply(
+                url=target.url,
+                status=response.status_code,
+                validators=Validators(
+                    response.headers.get("ETag"), response.headers.get("Last-Modified")
+                ),
+                media_type=media_type,
+                charset=charset,
+                robots=verdict,
+                chunks=lambda: session.body(response, target.url, source.limites.octets),
+            )
+
+    def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions.values():
+            session.close()
+
+    @contextmanager
+    def _answer(
+        self, source: Source, url: str, headers: dict[str, str], *, obey_robots: bool = True
+    ) -> Iterator[tuple[requests.Response, Target, str]]:
+        """The first response that is neither a redirect nor an overload: 200 or 304."""
+        target, redirects, tries, verdict = declared_target(source, url), 0, 1, ""
+        while True:
+            pause = source.limites.pause_s
+            if obey_robots:
+                rules = self._allowed_by_robots(source, target)
+                verdict = rules.verdict
+                pause = max(pause, rules.crawl_delay(AGENT))
+            wait = 0.0
+            try:
+                with self._exchange(source, target, headers, pause) as response:
+                    status = response.status_code
+                    if status in {http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED}:
+                        yield response, target, verdict
+                        return
+                    if status in _REDIRECTS:
+                        redirects += 1
+                        target = _next_hop(source, target, response, redirects)
+                        continue
+                    if not _is_passing(status) or tries >= source.limites.essais:
+                        raise _bad_status(target, response, tries)
+                    wait = self._rest(target, response, tries)
+            except _ConnectionFailedError as failure:
+                if tries >= source.limites.essais:
+                    raise failure.error from failure
+                wait = self._back_off(tries)
+            tries += 1
+            self._sleep(wait)
+
+    @contextmanager
+    def _exchange(
+        self, source: Source, target: Target, headers: dict[str, str], pause: float
+    ) -> Iterator[requests.Response]:
+        """One request and the head of its response, when it is the host's turn."""
+        session = self._session(source)
+        seconds = source.limites.delai_s
+        with (
+            self._turn(target, pause),
+            closing(session.send(target.url, headers, seconds)) as response,
+        ):
+            yield response
+
+    @contextmanager
+    def _turn(self, target: Target, pause: float) -> Iterator[None]:
+        """One request at a time per host, `pause` seconds after the previous one ended."""
+        with self._lock:
+            host = self._hosts.setdefault(target.host, _Host())
+        with host.lock:
+            if self.clock() < host.closed_until:
+                raise CaptureError(
+                    FailureKind.OVERLOAD,
+                    f"{shown(target.url)} : {target.host} a demandé une pause plus longue que "
+                    "cette exécution ; nouvel essai à la prochaine",
+                )
+            if (wait := host.last_end + pause - self.clock()) > 0:
+                self._sleep(wait)
+            try:
+                yield
+            finally:
+                host.last_end = self.clock()
+
+    def _rest(self, target: Target, response: requests.Response, tries: int) -> float:
+        """Seconds to wait before trying again. Closes the host when it asks for too many."""
+        asked = _retry_after(response)
+        if asked is None:
+            return self._back_off(tries)
+        if asked > MAX_RETRY_AFTER_S:
+            # Our turn on this host is held: nobody else reads or writes its state.
+            self._hosts[target.host].closed_until = self.clock() + asked
+            raise CaptureError(
+                FailureKind.OVERLOAD,
+                f"{shown(target.url)} : HTTP {response.status_code}, le serveur demande d’attendre "
+                f"{asked:.0f} s (au plus {MAX_RETRY_AFTER_S:.0f} s ici) ; "
+                "nouvel essai à la prochaine exécution",
+            )
+        return asked
+
+    def _back_off(self, tries: int) -> float:
+        return float(min(BACK_OFF_S * 2 ** (tries - 1), MAX_BACK_OFF_S) * (1 + self._jitter()) / 2)
+
+    def _allowed_by_robots(self, source: Source, target: Target) -> robots_txt.Robots:
+        rules = self._robots.get(target.origin)
+        if rules is None or self.clock() - rules.read_at > robots_txt.MAX_AGE_S:
+            rules = self._robots[target.origin] = self._read_robots(source, target)
+        if not rules.allows(target.url, AGENT):
+            raise CaptureError(
+                FailureKind.ROBOTS,
+                f"{shown(target.url)} : robots.txt de {target.host} l’interdit à {AGENT} ; "
+                "mettre la source en pause, ou demander l’accord de l’éditeur",
+            )
+        delay = rules.crawl_delay(AGENT)
+        if not delay <= robots_txt.MAX_CRAWL_DELAY_S:
+            raise CaptureError(
+                FailureKind.ROBOTS,
+                f"{shown(target.url)} : robots.txt de {target.host} demande {delay:g} s entre deux "
+                f"requêtes (au plus {robots_txt.MAX_CRAWL_DELAY_S:g} s ici) ; "
+                "demander un export à l’éditeur",
+            )
+        return rules
+
+    def _read_robots(self, source: Source, target: Target) -> robots_txt.Robots:
+        """RFC 9309 §2.3.1: 4xx is no rules; a failure is a refusal, and is not remembered."""
+        url = urljoin(target.url, "/robots.txt")
+        try:
+            with self._answer(source, url, {"Accept": "text/plain"}, obey_robots=False) as answer:
+                response, _, _ = answer
+                body = self._session(source).head_of_body(response, url, robots_txt.MAX_BYTES)
+        except _StatusError as error:
+            if error.status < 500 and error.status != _TOO_MANY_REQUESTS:
+                return robots_txt.Robots(None, self.clock())
+            raise CaptureError(
+                FailureKind.ROBOTS,
+                f"{error.message} ; sans robots.txt lisible, rien n’est demandé à {target.host}",
+            ) from error
+        except CaptureError as error:
+            if error.kind in {FailureKind.REDIRECT, FailureKind.STATUS}:
+                raise CaptureError(FailureKind.ROBOTS, error.message) from error
+            raise
+        return robots_txt.parse(body, self.clock())
+
+    def _session(self, source: Source) -> _Session:
+        """The source's own session: nothing is shared between sources but politeness."""
+        with self._lock:
+            if source.id not in self._sessions:
+                line = _Line(self._resolve, self._allowed, self.clock)
+                self._sessions[source.id] = _Session(line, self.user_agent, self._verify)
+            return self._sessions[source.id]
+
+
+class _StatusError(CaptureError):
+    """A final status that is not a success."""
+
+    def __init__(self, kind: FailureKind, message: str, status: int) -> None:
+        super().__init__(kind, message)
+        self.status = status
+
+
+class _ConnectionFailedError(Exception):
+    """A connection that could not be made or was cut before the response: worth another try."""
+
+    def __init__(self, error: CaptureError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class _Line:
+    """What the connections of one session share: who may be reached, and until when."""
+
+    def __init__(
+        self, resolve: Resolver, allowed: Sequence[Network], clock: Callable[[], float]
+    ) -> None:
+        self._resolve = resolve
+        self._allowed = allowed
+        self._clock = clock
+        self._expires_at = float("-inf")
+        self.surplus = False
+        """Whether bytes came after the announced end of the last response."""
+
+    def start(self, seconds: float) -> None:
+        self._expires_at = self._clock() + seconds
+        self.surplus = False
+
+    @property
+    def expired(self) -> bool:
+        return self._clock() >= self._expires_at
+
+    def remaining(self) -> float:
+        if self.expired:
+            raise TimeoutError("deadline of the response")
+        return self._expires_at - self._clock()
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """A connection to an address that was just checked: no second look-up can deceive."""
+        host = host.strip("[]")
+        failure: OSError | None = None
+        for address in checked_addresses(host, port, self._resolve, self._allowed):
+            try:
+                timeout = min(self.remaining(), CONNECT_TIMEOUT_S)
+                return socket.create_connection((address, port), timeout)
+            except OSError as error:
+                failure = error
+        if self.expired:
+            raise _late(f"{host}:{port}")
+        raise _ConnectionFailedError(
+            CaptureError(
+                FailureKind.CONNECTION,
+                f"{shown(host)}:{port} : connexion impossible ({failure}) ; "
+                "vérifier que le site répond, sinon attendre la prochaine exécution",
+            )
+        )
+
+
+class _TimedRaw(io.RawIOBase):
+    """Bytes of a socket, each read bounded by what remains of the response's deadline."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, line: _Line) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._line = line
+        self.frozen = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.frozen:
+            return None
+        self._sock.settimeout(self._line.remaining())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _TimedReader(io.BufferedReader):
+    """Buffered bytes that notice, when the response ends, that more had come than was announced."""
+
+    def __init__(self, raw: _TimedRaw, line: _Line) -> None:
+        super().__init__(raw)
+        self._timed = raw
+        self._line = line
+
+    def close(self) -> None:
+        if not self.closed:
+            self._timed.frozen = True
+            self._line.surplus = bool(self.peek(1))
+        super().close()
+
+
+def _pool_classes(line: _Line) -> dict[str, type[HTTPConnectionPool]]:
+    """Connection pools whose connections are made and timed by `line`.
+
+    TLS is untouched: names are sent and certificates checked against the name, not the address.
+    """
+
+    class TimedResponse(http.client.HTTPResponse):
+        def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+            super().__init__(sock, *args, **kwargs)
+            raw: Any = self.fp.detach()
+            self.fp = _TimedReader(_TimedRaw(raw, sock, line), line)
+
+    class Plain(HTTPConnection):
+        response_class = TimedResponse
+
+        def _new_conn(self) -> socket.socket:
+            return line.connect(self.host, self.port or 80)
+
+    class Secure(HTTPSConnection):
+        response_class = TimedResponse
+
+        def _new_conn(self) -> socket.socket:
+            return line.connect(self.host, self.port or 443)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _pool_classes(self._line)
+
+
+class _RequestsSession(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None: `requests` would read the whole body of a redirect, even when not following it."""
+        return None
+
+
+class _Session:
+    """The connections of one source: no environment, no cookie, no credentials."""
+
+    def __init__(self, line: _Line, user_agent: str, verify: str | bool) -> None:
+        self._line = line
+        self._verify = verify
+        self._requests = _RequestsSession()
+        self._requests.trust_env = False
+        self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._requests.headers.clear()
+        self._requests.headers.update(
+            {"User-Agent": user_agent, "Accept-Encoding": "gzip, identity"}
+        )
+        self._requests.adapters.clear()
+        for scheme in ("https://", "http://"):
+            self._requests.mount(scheme, _Adapter(line))
+
+    def close(self) -> None:
+        self._requests.close()
+
+    def send(self, url: str, headers: dict[str, str], seconds: float) -> requests.Response:
+        """The head of one response. Raises `_ConnectionFailedError` when another try may do."""
+        prepared = self._requests.prepare_request(requests.Request("GET", url, headers))
+        self._line.start(seconds)
+        try:
+            response = self._requests.send(
+                prepared, stream=True, allow_redirects=False, timeout=seconds, verify=self._verify
+            )
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise self._failure(url, error) from error
+        size = sum(len(name) + len(value) for name, value in response.headers.items())
+        if size > MAX_HEADER_BYTES:
+            response.close()
+            raise CaptureError(
+                FailureKind.RESPONSE,
+                f"{shown(url)} : {size} octets d’en-têtes (au plus {MAX_HEADER_BYTES}) ; "
+                "ce n’est pas une réponse normale, vérifier l’adresse",
+            )
+        return response
+
+    def body(self, response: requests.Response, url: str, limit: int) -> Iterator[bytes]:
+        """The decoded body, refused as soon as it is over `limit` bytes."""
+        total = 0
+        for chunk in _decoded(response, url, self._wire_bytes(response, url)):
+            total += len(chunk)
+            if total > limit:
+                raise CaptureError(
+                    FailureKind.SIZE,
+                    f"{shown(url)} : plus de {limit} octets une fois décompressé ; "
+                    "si la liste est vraiment si grande, augmenter limites.octets de la source",
+                )
+            yield chunk
+
+    def head_of_body(self, response: requests.Response, url: str, limit: int) -> bytes:
+        """The start of the decoded body: one byte over `limit` says that there was more."""
+        kept = bytearray()
+        for chunk in _decoded(response, url, self._wire_bytes(response, url)):
+            kept += chunk
+            if len(kept) > limit:
+                break
+        return bytes(kept[: limit + 1])
+
+    def _wire_bytes(self, response: requests.Response, url: str) -> Iterator[bytes]:
+        while True:
+            try:
+                chunk = response.raw.read(CHUNK_BYTES, decode_content=False)
+            except (HTTPError, OSError) as error:
+                raise self._cut(url, error) from error
+            if not chunk:
+                break
+            yield chunk
+        if self._line.surplus:
+            raise CaptureError(
+                FailureKind.TRUNCATED,
+                f"{shown(url)} : le corps est plus long que la taille annoncée ; "
+                "réponse écartée, prévenir l’éditeur si cela dure",
+            )
+
+    def _failure(self, url: str, error: Exception) -> CaptureError | _ConnectionFailedError:
+        reason = shown(str(error))
+        if self._line.expired or isinstance(error, requests.Timeout):
+            return _late(url)
+        if isinstance(error, requests.exceptions.SSLError):
+            return CaptureError(
+                FailureKind.TLS,
+                f"{shown(url)} : certificat refusé ({reason}) ; "
+                "prévenir l’éditeur, la vérification n’est jamais désactivée",
+            )
+        if _is_malformed(error):
+            return CaptureError(
+                FailureKind.RESPONSE,
+                f"{shown(url)} : réponse HTTP illisible ({reason}) ; vérifier l’adresse",
+            )
+        return _ConnectionFailedError(
+            CaptureError(
+                FailureKind.CONNECTION,
+                f"{shown(url)} : connexion coupée avant la réponse ({reason}) ; "
+                "nouvel essai à la prochaine exécution",
+            )
+        )
+
+    def _cut(self, url: str, error: Exception) -> CaptureError:
+        if self._line.expired or isinstance(error, ReadTimeoutError):
+            return _late(url)
+        what = (
+            "plus court que la taille annoncée"
+            if isinstance(error, IncompleteRead)
+            else f"interrompu ({shown(str(error))})"
+        )
+        return CaptureError(
+            FailureKind.TRUNCATED,
+            f"{shown(url)} : corps {what} ; réponse écartée, nouvel essai à la prochaine exécution",
+        )
+
+
+def _late(url: str) -> CaptureError:
+    return CaptureError(
+        FailureKind.DEADLINE,
+        f"{shown(url)} : réponse incomplète à la fin du délai ; "
+        "si le site est lent, augmenter limites.delai_s de la source",
+    )
+
+
+def _is_malformed(error: BaseException) -> bool:
+    """Whether what came back was not acceptable HTTP, as opposed to a connection that was cut."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, http.client.RemoteDisconnected | ConnectionError):
+            return False
+        if isinstance(cause, http.client.HTTPException | requests.exceptions.InvalidHeader):
+            return True
+        cause = cause.__context__
+    return False
+
+
+def _decoded(response: requests.Response, url: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        yield from chunks
+    elif encoding in {"gzip", "x-gzip"}:
+        yield from _gunzip(url, chunks)
+    else:
+        raise CaptureError(
+            FailureKind.ENCODING,
+            f"{shown(url)} : encodage « {shown(encoding)} » alors que seuls gzip et identity sont "
+            "demandés ; prévenir l’éditeur",
+        )
+
+
+def _gunzip(url: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress in pieces of `CHUNK_BYTES` at most, however much one piece of input expands."""
+    unpacker = None
+    try:
+        for chunk in chunks:
+            pending = chunk
+            while pending:
+                unpacker = unpacker or zlib.decompressobj(16 + zlib.MAX_WBITS)
+                piece = unpacker.decompress(pending, CHUNK_BYTES)
+                while piece:
+                    yield piece
+                    pending = unpacker.unconsumed_tail
+                    piece = unpacker.decompress(pending, CHUNK_BYTES)
+                pending = unpacker.unused_data if unpacker.eof else b""
+                unpacker = None if unpacker.eof else unpacker
+    except zlib.error as error:
+        raise CaptureError(
+            FailureKind.ENCODING, f"{shown(url)} : gzip illisible ({error}) ; réponse écartée"
+        ) from error
+    if unpacker is not None:
+        raise CaptureError(
+            FailureKind.TRUNCATED,
+            f"{shown(url)} : gzip incomplet ; réponse écartée, "
+            "nouvel essai à la prochaine exécution",
+        )
+
+
+def _next_hop(
+    source: Source, target: Target, response: requests.Response, redirects: int
+) -> Target:
+    location = response.headers.get("Location")
+    if not location:
+        raise CaptureError(
+            FailureKind.REDIRECT,
+            f"{shown(target.url)} : redirection (HTTP {response.status_code}) sans destination ; "
+            "vérifier l’adresse de la source",
+        )
+    url = urljoin(target.url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
+    if redirects > MAX_REDIRECTS:
+        raise CaptureError(
+            FailureKind.REDIRECT,
+            f"{shown(target.url)} : plus de {MAX_REDIRECTS} redirections ; "
+            "corriger l’adresse de la source",
+        )
+    try:
+        following = read_target(url)
+        if target.scheme == "https" and following.scheme == "http":
+            raise CaptureError(
+                FailureKind.REDIRECT,
+                f"{shown(target.url)} : redirection de https vers http ({shown(url)}) refusée ; "
+                "prévenir l’éditeur",
+            )
+        return declared_target(source, url)
+    except CaptureError as error:
+        raise CaptureError(
+            FailureKind.REDIRECT,
+            f"redirection depuis {shown(target.url)} refusée : {error.message}",
+        ) from error
+
+
+def _is_passing(status: int) -> bool:
+    return status == _TOO_MANY_REQUESTS or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _bad_status(target: Target, response: requests.Response, tries: int) -> _StatusError:
+    status = response.status_code
+    kind, advice = FailureKind.STATUS, "vérifier l’adresse de la source"
+    if status in {_TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE}:
+        kind, advice = FailureKind.OVERLOAD, "nouvel essai à la prochaine exécution"
+    elif status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        advice = "panne du site : attendre, puis prévenir l’éditeur"
+    elif status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
+        advice = "l’accès est refusé : demander l’accord de l’éditeur"
+    elif status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE}:
+        advice = "la liste a été déplacée ou retirée : chercher sa nouvelle adresse"
+    tried = f" après {tries} essais" if tries > 1 else ""
+    return _StatusError(kind, f"{shown(target.url)} : HTTP {status}{tried} ; {advice}", status)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Seconds asked by `Retry-After`, a number or a date; `None` when it asks for nothing readable.
+
+    A date is compared with the server's own `Date`: both come from the same clock.
+    """
+    given = response.headers.get("Retry-After", "").strip()
+    if given.isascii() and given.isdigit():
+        return float(given)
+    try:
+        until = parsedate_to_datetime(given)
+        at = parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return max(0.0, (until.replace(tzinfo=UTC) - at.replace(tzinfo=UTC)).total_seconds())
+
+
+def _content_type(header: str | None) -> tuple[str | None, str | None]:
+    if not header:
+        return None, None
+    message = Message()
+    message["Content-Type"] = header
+    return message.get_content_type(), message.get_content_charset()
