@@ -1,1 +1,4 @@
-"""x."""
+"""Dagster's view of the journey: assets, checks, schedules, sensor.
+
+Thin: the work is in the library, which does not know Dagster.
+"""

@@ -54,7 +54,7 @@ _SINGLES = tuple(
 
 
 def publishable(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `fiches_publiables` from `fiches` and `registre_sources` (id, republication, …).
+    """Make `fiches_publiables` from `fiches_brutes` and `registre_sources` (id, republication, …).
 
     Sources under `interdite` and `comptage` give nothing; `faits_et_lien` gives `FACTS` alone.
     """
@@ -69,9 +69,9 @@ def publishable(con: duckdb.DuckDBPyConnection) -> None:
             )
     con.execute(
         f"""
-        CREATE OR REPLACE TABLE fiches_publiables AS
+        CREATE OR REPLACE TEMP TABLE fiches_publiables AS
         SELECT f.* REPLACE ({", ".join(c for c in columns if " AS " in c)})
-        FROM fiches f JOIN registre_sources r ON r.id = f.source_id
+        FROM fiches_brutes f JOIN registre_sources r ON r.id = f.source_id
         WHERE r.republication IN ('complete', 'faits_et_lien')
         """
     )
@@ -95,7 +95,7 @@ def fuse(con: duckdb.DuckDBPyConnection, *, data_date: str) -> None:
 def _members(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """
-        CREATE OR REPLACE TABLE fiches_liees AS
+        CREATE OR REPLACE TEMP TABLE fiches_liees AS
         SELECT f.*, a.entite_id,
                coalesce(r.copie_de[1], r.id) AS origine,
                CASE r.fiabilite WHEN 'officielle' THEN 0 WHEN 'reseau' THEN 1 ELSE 2 END AS rang,

@@ -85,6 +85,10 @@ class Snapshot:
         """Columns of `SNAPSHOT_SCHEMA`, ordered by key."""
         return _read(self.directory / "fiches.parquet", SNAPSHOT_SCHEMA)
 
+    def present(self) -> int:
+        """Number of fiches that the source still lists."""
+        return int(self.fiches()["absent_depuis"].null_count)
+
     def transformations(self) -> pa.Table:
         """Columns of `TRANSFORMATION_SCHEMA`."""
         return _read(self.directory / "transformations.parquet", TRANSFORMATION_SCHEMA)
@@ -196,7 +200,7 @@ def refresh(
 
 def _volume(source: Source, found: int, previous: Snapshot | None) -> tuple[str | None, list[str]]:
     """Why the number of fiches is refused, if it is, and what to say about it otherwise."""
-    before = _present(previous) if previous else 0
+    before = previous.present() if previous else 0
     if found == 0:
         return "aucune fiche : la liste a changé de forme ou de place", []
     if found < source.bornes.min:
@@ -247,7 +251,7 @@ def _unchanged(
     source: Source, warehouse: Warehouse, previous: Snapshot, harvest: capture.Harvest
 ) -> Outcome:
     """Same bytes, same recipe: only the dates move, and only when the source was asked again."""
-    present = _present(previous)
+    present = previous.present()
     last = previous.state.last
     if last and last.debut >= harvest.started and last.statut in {"ok", "inchangee"}:
         return Outcome(source.id, "inchangee", present, last, (), previous.state.data_date)
@@ -294,7 +298,7 @@ def _failure(
             REJECT_SCHEMA.empty_table(),
         )
     _save(warehouse, source.id, state, *tables)
-    present = _present(previous) if previous else 0
+    present = previous.present() if previous else 0
     return Outcome(source.id, status, present, row, (), state.data_date)
 
 
@@ -334,10 +338,6 @@ def _ascending(table: pa.Table) -> list[tuple[str, str]]:
     return [(name, "ascending") for name in table.schema.names]
 
 
-def _present(snapshot: Snapshot) -> int:
-    return int(snapshot.fiches()["absent_depuis"].null_count)
-
-
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
     return pq.read_table(path).cast(schema)
 
@@ -345,7 +345,7 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
 def _recipe(source: Source, captures: Sequence[str]) -> str:
     """Hash of what the fiches depend on: an unchanged one means there is nothing to do again."""
     declared = source.model_dump_json(exclude={"note", "motif_etat", "limites", "frequence"})
-    parts = [*captures, declared, _code_fingerprint(), reference.vintage()]
+    parts = [*captures, declared, _code_fingerprint(), _reference_fingerprint()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -358,6 +358,11 @@ def _code_fingerprint() -> str:
         for path in sorted((package / folder).glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+@cache
+def _reference_fingerprint() -> str:
+    return files.sha256_file(reference.REFERENCE_DIR / "reference.json")
 
 
 def _instant(moment: datetime) -> str:

@@ -43,6 +43,16 @@ class Warehouse:
         return self.root / "registre.jsonl"
 
     @property
+    def candidate_ledger(self) -> Path:
+        """Ledger that goes with `database`, published with the release made from it."""
+        return self.root / "registre.candidat.jsonl"
+
+    @property
+    def candidate(self) -> Path:
+        """The release being built; an interrupted run's is removed by the next one."""
+        return self.releases / ".part-candidat"
+
+    @property
     def releases(self) -> Path:
         """Published releases, and the link to the current one."""
         return self.root / "releases"

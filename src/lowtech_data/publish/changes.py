@@ -15,6 +15,25 @@ _NOT_NEWS = frozenset(
 """Columns that move by themselves and would drown what changed."""
 
 
+def between(before: Path, after: Path) -> list[tuple[str, str, str, str]]:
+    """What differs from one release to another: change, id, name and fields, header first."""
+    with duckdb.connect() as con:
+        for name in ("initiatives", "identifiants"):
+            path = str(after / "parquet" / f"{name}.parquet").replace("'", "''")
+            con.execute(f"CREATE VIEW {name} AS FROM read_parquet('{path}')")
+        con.execute(TABLES["changements"].duckdb_ddl())
+        write(con, after.name, before)
+        rows = con.execute(
+            """
+            SELECT c.type, c.entite_id, coalesce(i.nom, b.nom, ''),
+                   coalesce(array_to_string(c.champs, ' '), '')
+            FROM changements c LEFT JOIN initiatives i ON i.id = c.entite_id
+            LEFT JOIN avant_initiatives b ON b.id = c.entite_id ORDER BY ALL
+            """
+        ).fetchall()
+    return [("changement", "id", "nom", "champs"), *rows]
+
+
 def write(con: duckdb.DuckDBPyConnection, version: str, previous: Path | None) -> None:
     """Fill the table `changements` from `initiatives`, `identifiants` and the previous release."""
     if previous is None:

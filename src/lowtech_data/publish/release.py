@@ -11,7 +11,6 @@ import json
 import sqlite3
 import sys
 from dataclasses import dataclass
-from datetime import date
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
@@ -49,26 +48,30 @@ class Candidate:
     version: str
     previous: Path | None
     unchanged: bool
-    """Whether the published release already holds exactly this."""
+    """Whether the published release already holds exactly this; `directory` is then that one."""
     counts: dict[str, int]
 
 
-def build(warehouse: Warehouse, ledger: Path, *, as_of: date) -> Candidate:
-    """Build the candidate release from the warehouse's database.
+class NotApprovedError(RuntimeError):
+    """There is no candidate that passed its gates."""
 
-    `ledger` is the founder ledger that belongs to it. The candidate replaces a former one; it is
-    published by `commit`.
+
+def build(warehouse: Warehouse) -> Candidate:
+    """Build the candidate release from the warehouse's database and its ledger.
+
+    The candidate replaces a former one; once its gates have passed, `approve` then `commit` publish
+    it.
     """
     previous = warehouse.current_release()
     _remove_orphans(warehouse, previous)
-    directory = warehouse.releases / ".part-candidat"
+    directory = warehouse.candidate
     files.remove_tree(directory)
     directory.mkdir(parents=True)
     with duckdb.connect() as con:
-        _attach(con, warehouse.database)
+        as_of = _attach(con, warehouse.database)
         tables.write_csv(con, directory / "csv", [t for t in TABLES if t not in _OUTSIDE_CONTENT])
         content = _content_hash(directory / "csv")
-        version = f"{as_of.isoformat()}-{content[:8]}"
+        version = f"{as_of}-{content[:8]}"
         counts = {name: _count(con, name) for name in TABLES if name not in _OUTSIDE_CONTENT}
         if previous and read_index(previous)["contenu"] == content:
             files.remove_tree(directory)
@@ -78,26 +81,60 @@ def build(warehouse: Warehouse, ledger: Path, *, as_of: date) -> Candidate:
         tables.write_csv(con, directory / "csv", _OUTSIDE_CONTENT)
         tables.write_parquet(con, directory / "parquet")
         sqlite.write(con, directory / DATABASE_FILE)
-        files.write_bytes(directory / LEDGER_FILE, ledger.read_bytes())
+        files.write_bytes(directory / LEDGER_FILE, warehouse.candidate_ledger.read_bytes())
         counts |= {name: _count(con, name) for name in _OUTSIDE_CONTENT}
     _write_index(directory, version, as_of, content, counts)
     return Candidate(directory, version, previous, False, counts)
 
 
-def commit(warehouse: Warehouse, candidate: Candidate) -> Path:
-    """Publish a candidate: one rename of its directory, one of the link. Returns the release."""
-    if candidate.unchanged:
-        return candidate.directory
-    final = files.commit_directory(candidate.directory, warehouse.releases / candidate.version)
+def approve(warehouse: Warehouse) -> None:
+    """Record that the candidate, as it is now, passed every gate."""
+    index = warehouse.candidate / INDEX_FILE
+    if index.is_file():
+        files.write_bytes(_approval(warehouse), files.sha256_file(index).encode())
+
+
+def commit(warehouse: Warehouse) -> Path:
+    """Publish the approved candidate: one rename of its directory, one of the link.
+
+    Returns the published release: the current one when there is nothing new. Raises
+    `NotApprovedError` for a candidate that did not pass its gates, or when there is none at all.
+    """
+    index = warehouse.candidate / INDEX_FILE
+    current = warehouse.current_release()
+    if not index.is_file():
+        if current is None:
+            raise NotApprovedError(f"{warehouse.releases} : aucune version candidate à publier")
+        return current
+    approval = _approval(warehouse)
+    if not approval.is_file() or approval.read_text() != files.sha256_file(index):
+        raise NotApprovedError(
+            f"{warehouse.candidate} : la version candidate n’a pas passé les contrôles"
+        )
+    version = str(read_index(warehouse.candidate)["version"])
+    final = files.commit_directory(warehouse.candidate, warehouse.releases / version)
     files.switch_link(warehouse.current_link, final.name)
+    approval.unlink()
     files.write_bytes(warehouse.ledger, (final / LEDGER_FILE).read_bytes())
     return final
+
+
+def _approval(warehouse: Warehouse) -> Path:
+    return warehouse.candidate.with_suffix(".approuvee")
 
 
 def read_index(release: Path) -> dict[str, Any]:
     """The `index.json` of a release."""
     document: dict[str, Any] = json.loads((release / INDEX_FILE).read_text(encoding="utf-8"))
     return document
+
+
+def versions(release: Path) -> list[dict[str, Any]]:
+    """The rows of `versions` that a release knows, the newest first."""
+    path = str(release / "parquet" / "versions.parquet").replace("'", "''")
+    table = duckdb.sql(f"FROM read_parquet('{path}')").to_arrow_table()
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return sorted(rows, key=lambda row: (row["date"], row["id"] == release.name), reverse=True)
 
 
 def verify(release: Path) -> list[str]:
@@ -118,7 +155,8 @@ def verify(release: Path) -> list[str]:
     return problems
 
 
-def _attach(con: duckdb.DuckDBPyConnection, database: Path) -> None:
+def _attach(con: duckdb.DuckDBPyConnection, database: Path) -> str:
+    """Make the published tables readable, and return the day of the refinement."""
     quoted = str(database).replace("'", "''")
     con.execute(f"ATTACH '{quoted}' AS entrepot (READ_ONLY)")
     for name, table in TABLES.items():
@@ -126,6 +164,8 @@ def _attach(con: duckdb.DuckDBPyConnection, database: Path) -> None:
             con.execute(table.duckdb_ddl())
         else:
             con.execute(f'CREATE VIEW "{name}" AS FROM entrepot."{name}"')
+    row = con.execute("SELECT jour FROM entrepot.raffinage").fetchone()
+    return str(row[0]) if row else ""
 
 
 def _count(con: duckdb.DuckDBPyConnection, name: str) -> int:
@@ -141,7 +181,7 @@ def _content_hash(directory: Path) -> str:
 
 
 def _write_versions(
-    con: duckdb.DuckDBPyConnection, version: str, as_of: date, previous: Path | None
+    con: duckdb.DuckDBPyConnection, version: str, as_of: str, previous: Path | None
 ) -> None:
     """All releases so far, with the sums of the earlier ones, and this one."""
     if previous:
@@ -165,13 +205,13 @@ def _write_versions(
             "id": version,
             "schema": SCHEMA_VERSION,
             "code": package_version("lowtech-data"),
-            "date": as_of.isoformat(),
+            "date": as_of,
         },
     )
 
 
 def _write_index(
-    directory: Path, version: str, as_of: date, content: str, counts: dict[str, int]
+    directory: Path, version: str, as_of: str, content: str, counts: dict[str, int]
 ) -> None:
     entries = [
         {
@@ -184,7 +224,7 @@ def _write_index(
     ]
     index = {
         "version": version,
-        "date": as_of.isoformat(),
+        "date": as_of,
         "contenu": content,
         "titre": "Base nationale des initiatives low-tech",
         "licence": {"id": LICENCE, "url": LICENCE_URL, "attribution": ATTRIBUTION},

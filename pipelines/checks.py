@@ -1,0 +1,89 @@
+"""What Dagster shows of a source's health and of a candidate's gates.
+
+Checks of sources never block: a source that fails must not stop the others. Gates of the candidate
+always do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import dagster as dg
+
+from lowtech_data.quality import gates
+from lowtech_data.registry import Source
+from lowtech_data.snapshot import Outcome
+
+SOURCE_CHECKS = {
+    "recupere": "La source a répondu, dans les limites et avec l’accord de robots.txt.",
+    "contrat": "La réponse a la forme attendue de sa plateforme.",
+    "volume": "Le nombre de fiches est dans les bornes et proche du précédent.",
+    "fraicheur": "Les données ne sont pas plus vieilles que deux fois leur cadence.",
+}
+
+_FAILED_BY = {
+    "erreur_acces": "recupere",
+    "rejetee_qualite": "contrat",
+    "rejetee_volume": "volume",
+}
+
+CADENCE_DAYS = {"quotidienne": 1, "hebdomadaire": 7, "mensuelle": 31}
+
+
+def source_check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of one source asset."""
+    return [
+        dg.AssetCheckSpec(name, asset=key, description=description)
+        for name, description in SOURCE_CHECKS.items()
+    ]
+
+
+def source_check_results(
+    source: Source, outcome: Outcome, today: date
+) -> list[dg.AssetCheckResult]:
+    """The four checks of one harvest, explained by its outcome."""
+    failed = _FAILED_BY.get(outcome.status)
+    results = []
+    for name in ("recupere", "contrat", "volume"):
+        warned = name == "volume" and bool(outcome.warnings)
+        results.append(
+            dg.AssetCheckResult(
+                check_name=name,
+                passed=name != failed and not warned,
+                severity=dg.AssetCheckSeverity.WARN if warned else dg.AssetCheckSeverity.ERROR,
+                metadata={"message": outcome.message or ""},
+            )
+        )
+    age = (today - date.fromisoformat(outcome.data_date)).days if outcome.data_date else None
+    limit = 2 * CADENCE_DAYS.get(source.frequence, 0)
+    results.append(
+        dg.AssetCheckResult(
+            check_name="fraicheur",
+            passed=age is not None and (source.frequence == "ponctuelle" or age <= limit),
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"age_jours": -1 if age is None else age, "limite_jours": limit},
+        )
+    )
+    return results
+
+
+def gate_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The blocking checks of the candidate."""
+    return [
+        dg.AssetCheckSpec(name, asset=key, blocking=True, description=gates.describe(name))
+        for name in gates.names()
+    ]
+
+
+def gate_results(findings: Sequence[gates.Finding]) -> list[dg.AssetCheckResult]:
+    """One result per gate, with what it found."""
+    results = []
+    for name in gates.names():
+        found = [str(finding) for finding in findings if finding.gate == name]
+        results.append(
+            dg.AssetCheckResult(
+                check_name=name, passed=not found, metadata={"anomalies": "\n".join(found)}
+            )
+        )
+    return results

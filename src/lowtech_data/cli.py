@@ -1,0 +1,477 @@
+"""The `lowtech` command. Messages are in French; what runs needs Dagster imports it late."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from lowtech_data import registry as registry_module
+from lowtech_data.extract import option_models
+from lowtech_data.registry import Registry, RegistryError
+from lowtech_data.warehouse import Warehouse, WarehouseBusyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lowtech_data.snapshot import Outcome
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCES = PROJECT / "sources.yaml"
+WAREHOUSE = PROJECT / "warehouse" / "data"
+CURATED = PROJECT / "warehouse" / "curated"
+SAMPLE = PROJECT / "warehouse" / "sample"
+
+EXIT_NOTHING = 1
+EXIT_SOME_FAILED = 3
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+app = typer.Typer(
+    help="Base nationale ouverte des initiatives low-tech en France.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+sources_app = typer.Typer(help="Les listes moissonnées.", no_args_is_help=True)
+review_app = typer.Typer(help="La file des doublons incertains.", no_args_is_help=True)
+release_app = typer.Typer(help="Les versions publiées.", no_args_is_help=True)
+app.add_typer(sources_app, name="sources")
+app.add_typer(review_app, name="review")
+app.add_typer(release_app, name="release")
+
+SourcesOption = Annotated[
+    Path, typer.Option("--sources", help="Fichier des sources.", show_default="sources.yaml")
+]
+WarehouseOption = Annotated[
+    Path,
+    typer.Option("--warehouse", help="Dossier où tout s’écrit.", show_default="warehouse/data"),
+]
+CuratedOption = Annotated[
+    Path,
+    typer.Option("--curated", help="Dossier des décisions.", show_default="warehouse/curated"),
+]
+
+
+def main() -> None:
+    """Entry point: known errors end in one message, never in a traceback."""
+    from lowtech_data.resolve.decisions import DecisionError
+    from lowtech_data.resolve.identity import LedgerError
+
+    known = (RegistryError, DecisionError, LedgerError, WarehouseBusyError, KeyError)
+    try:
+        app()
+    except known as error:
+        text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+        err.print(f"[red]{escape(text)}[/red]")
+        sys.exit(EXIT_NOTHING)
+
+
+@app.command()
+def run(
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    sources: SourcesOption = SOURCES,
+    warehouse: WarehouseOption = WAREHOUSE,
+    curated: CuratedOption = CURATED,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Ne moissonner que ces sources.")
+    ] = None,
+    sample: Annotated[bool, typer.Option(help="Utiliser l’échantillon fourni.")] = False,
+    offline: Annotated[bool, typer.Option(help="Rejouer les captures, sans réseau.")] = False,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Le jour qui tient lieu d’aujourd’hui.")
+    ] = None,
+) -> None:
+    """Moissonne, dédoublonne et publie : tout le voyage, en un processus.
+
+    Sort avec 0, avec 3 si des sources ont échoué mais que la version est publiée, avec 1 si rien
+    n’a pu être publié.
+    """
+    if sample:
+        sources, curated, offline = SAMPLE / "sources.yaml", SAMPLE / "curated", True
+    if as_of:
+        _day(as_of)
+    registry = registry_module.load(sources, option_models())
+    wanted = [*_split(only), *(more or [])]
+    harvested = registry.only(wanted).active
+    with Warehouse(warehouse).writing("lowtech run", datetime.now(UTC)):
+        pass  # says who holds it before anything starts
+    outcomes, release, problems = _execute(
+        registry,
+        [source.id for source in harvested],
+        warehouse=warehouse, curated=curated, offline=offline, as_of=as_of,
+    )  # fmt: skip
+    _summary(outcomes)
+    for problem in problems:
+        err.print(f"[red]{escape(problem)}[/red]")
+    if release is None:
+        held = Warehouse(warehouse).current_release()
+        kept = f" La version {held.name} reste en place." if held else ""
+        err.print(f"[red]Rien n’a été publié.[/red]{kept}")
+        raise typer.Exit(EXIT_NOTHING)
+    _published(release)
+    if any(outcome.failed for outcome in outcomes):
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _execute(
+    registry: Registry,
+    wanted: Sequence[str],
+    *,
+    warehouse: Path,
+    curated: Path,
+    offline: bool,
+    as_of: str | None,
+) -> tuple[list[Outcome], Path | None, list[str]]:
+    """Run the Dagster definitions in this process, showing each stage."""
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        console=err,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("préparation", total=len(wanted))
+        from pipelines.run import execute
+
+        def report(event: str, value: Any) -> None:
+            if event == "source":
+                bar.update(task, description=f"moisson · {value.source_id}", advance=1)
+            elif event == "etape":
+                bar.update(task, description=str(value))
+
+        return execute(
+            registry,
+            wanted,
+            warehouse=warehouse,
+            curated=curated,
+            offline=offline,
+            as_of=as_of,
+            report=report,
+        )
+
+
+def _summary(outcomes: Sequence[Outcome]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title, justify in (("source", "left"), ("moisson", "left"), ("fiches", "right")):
+        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("données du", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for outcome in outcomes:
+        style = "red" if outcome.failed else "yellow" if outcome.warnings else "green"
+        table.add_row(
+            outcome.source_id,
+            f"[{style}]{outcome.status}[/{style}]",
+            str(outcome.present),
+            outcome.data_date or "–",
+            escape(outcome.message or ""),
+        )
+    out.print(table)
+
+
+def _published(release: Path) -> None:
+    from lowtech_data.publish.release import read_index
+
+    rows = read_index(release)["lignes"]
+    out.print(
+        f"\n[bold]{rows['initiatives']} initiatives[/bold] et {rows['ressources']} ressources, de "
+        f"{rows['fiches']} fiches et {rows['sources']} sources ; {rows['relations']} liens."
+    )
+    out.print(f"Version {release.name} : {release}")
+
+
+@sources_app.command("list")
+def sources_list(sources: SourcesOption = SOURCES, warehouse: WarehouseOption = WAREHOUSE) -> None:
+    """Liste les sources, leur état et ce qu’on en sait."""
+    from lowtech_data import snapshot
+
+    registry = registry_module.load(sources, option_models())
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("source", "état", "plateforme", "licence", "fiches", "données du", ""):
+        table.add_column(title)
+    for source in registry:
+        known = snapshot.load(Warehouse(warehouse), source.id)
+        table.add_row(
+            source.id,
+            source.etat,
+            source.plateforme,
+            source.licence,
+            str(known.present()) if known else "–",
+            (known.state.data_date if known else None) or "–",
+            escape(source.motif_etat or ""),
+        )
+    out.print(table)
+
+
+@sources_app.command("check")
+def sources_check(sources: SourcesOption = SOURCES) -> None:
+    """Vérifie le fichier des sources : chaque erreur dit fichier, ligne, source et champ."""
+    registry = registry_module.load(sources, option_models())
+    out.print(f"{sources.name} : {len(registry.sources)} sources, {len(registry.active)} actives.")
+
+
+@sources_app.command("preview")
+def sources_preview(
+    source_id: str,
+    sources: SourcesOption = SOURCES,
+    warehouse: WarehouseOption = WAREHOUSE,
+    offline: Annotated[bool, typer.Option(help="Lire la dernière capture, sans réseau.")] = False,
+) -> None:
+    """Essaie une source sans rien publier : fiches, remplissage, rejets."""
+    from lowtech_data import preview
+
+    registry = registry_module.load(sources, option_models())
+    found = preview.preview(
+        registry[source_id],
+        registry,
+        Warehouse(warehouse),
+        now=datetime.now(UTC).replace(microsecond=0),
+        offline=offline,
+    )
+    out.print(f"{found.read} lus, {found.left_out} hors sujet, [bold]{found.fiches} fiches[/bold]")
+    _two_columns("champ", "rempli", [(n, f"{share:.0%}") for n, share in found.filled])
+    _two_columns("rejet", "nombre", [(rule, str(count)) for rule, count in found.rejects])
+    for example in found.examples:
+        out.print(escape(f"· {example}"))
+
+
+@app.command()
+def match(
+    records: Path,
+    clusters: Annotated[Path, typer.Option("--out", help="Table source, clé, groupe à écrire.")],
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Table des paires comparées à écrire.")] = None,
+    decisions: Annotated[Path | None, typer.Option(help="Décisions à respecter.")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="nôtre=vôtre : une colonne qui porte un autre nom."),
+    ] = None,
+) -> None:
+    """Dédoublonne n’importe quelle table CSV ou Parquet."""
+    from lowtech_data.resolve import MatchInputError, match_file
+
+    renamed = {}
+    for pair in [*(mapping or []), *(more or [])]:
+        ours, equal, theirs = pair.partition("=")
+        if not equal:
+            raise typer.BadParameter(f"--map {pair} : attendu nôtre=vôtre")
+        renamed[ours] = theirs
+    with err.status("rapprochement") as status:
+        try:
+            report = match_file(
+                records,
+                clusters,
+                pairs_path=pairs,
+                decisions_path=decisions,
+                column_map=renamed,
+                progress=status.update,
+            )
+        except MatchInputError as error:
+            err.print(f"[red]{escape(str(error))}[/red]")
+            raise typer.Exit(EXIT_NOTHING) from None
+    for note in report.notes:
+        err.print(escape(note))
+    out.print(
+        f"{report.records} lignes, {report.clusters} groupes, {report.to_review} paires à revoir"
+    )
+
+
+@review_app.command("list")
+def review_list(
+    warehouse: WarehouseOption = WAREHOUSE,
+    limit: Annotated[int, typer.Option(help="Nombre de paires montrées.")] = 20,
+) -> None:
+    """Montre les paires à revoir, les plus probables d’abord."""
+    from lowtech_data import review
+
+    pairs = review.queue(Warehouse(warehouse))
+    for pair in pairs[:limit]:
+        out.print(
+            f"[bold]{escape(pair.names[0])}[/bold] / [bold]{escape(pair.names[1])}[/bold]"
+            f" · {pair.score:.1f} bits · {escape(pair.a)} {escape(pair.b)}"
+        )
+    out.print(f"{len(pairs)} paires à revoir.")
+
+
+@review_app.command("show")
+def review_show(a: str, b: str, warehouse: WarehouseOption = WAREHOUSE) -> None:
+    """Montre deux fiches côte à côte et les parts de leur score."""
+    from lowtech_data import review
+
+    sheet = review.show(Warehouse(warehouse), a, b)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("champ", a, b):
+        table.add_column(title, overflow="fold")
+    for name, left, right in sheet.fields:
+        mark = "" if left == right else "≠ "
+        table.add_row(f"{mark}{name}", escape(left or "–"), escape(right or "–"))
+    out.print(table)
+    _two_columns("part du score", "bits", sheet.parts)
+
+
+@review_app.command("decide")
+def review_decide(
+    a: str,
+    b: str,
+    decision: Annotated[str, typer.Argument(help="identique, distinct, lie ou a_revoir")],
+    reason: Annotated[str, typer.Option("--motif", help="Pourquoi, en une phrase.")],
+    who: Annotated[str, typer.Option("--qui", help="Rôle ou pseudonyme.")],
+    predicate: Annotated[str | None, typer.Option("--predicat", help="Lien, si lie.")] = None,
+    warehouse: WarehouseOption = WAREHOUSE,
+    curated: CuratedOption = CURATED,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Jour de la décision.")] = None,
+) -> None:
+    """Ajoute une décision ; elle compte à la prochaine exécution."""
+    from lowtech_data import review
+
+    day = _day(as_of) if as_of else datetime.now(UTC).date()
+    line = review.decide(
+        Warehouse(warehouse), curated / "decisions.jsonl",
+        a, b, decision, predicate=predicate, reason=reason, who=who, day=day,
+    )  # fmt: skip
+    out.print(f"Décision {line.id} : {decision} {a} {b}. À appliquer : lowtech run --offline")
+
+
+@review_app.command("undo")
+def review_undo(
+    identifier: str,
+    reason: Annotated[str, typer.Option("--motif", help="Pourquoi, en une phrase.")],
+    who: Annotated[str, typer.Option("--qui", help="Rôle ou pseudonyme.")],
+    curated: CuratedOption = CURATED,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Jour de l’annulation.")] = None,
+) -> None:
+    """Annule une décision par une nouvelle ligne."""
+    from lowtech_data import review
+
+    day = _day(as_of) if as_of else datetime.now(UTC).date()
+    line = review.undo(curated / "decisions.jsonl", identifier, reason=reason, who=who, day=day)
+    out.print(f"Décision {identifier} annulée ({line.id}).")
+
+
+@release_app.command("list")
+def release_list(warehouse: WarehouseOption = WAREHOUSE) -> None:
+    """Liste les versions publiées, la plus récente d’abord."""
+    from lowtech_data.publish import release
+
+    current = Warehouse(warehouse).current_release()
+    if current is None:
+        err.print(f"{warehouse} : aucune version publiée. Commencer par : lowtech run --sample")
+        raise typer.Exit(EXIT_NOTHING)
+    for row in release.versions(current):
+        mark = "→" if row["id"] == current.name else " "
+        out.print(f"{mark} {row['id']}  {row['nb_initiatives']} initiatives")
+
+
+@release_app.command("verify")
+def release_verify(
+    version: Annotated[str | None, typer.Argument(help="Par défaut, la version en place.")] = None,
+    warehouse: WarehouseOption = WAREHOUSE,
+) -> None:
+    """Vérifie les octets d’une version contre son index."""
+    from lowtech_data.publish import release
+
+    directory = _release(warehouse, version)
+    problems = release.verify(directory)
+    for problem in problems:
+        err.print(f"[red]{escape(problem)}[/red]")
+    if problems:
+        raise typer.Exit(EXIT_NOTHING)
+    out.print(f"{directory.name} : tous les fichiers sont conformes à l’index.")
+
+
+@release_app.command("diff")
+def release_diff(before: str, after: str, warehouse: WarehouseOption = WAREHOUSE) -> None:
+    """Dit ce qui a changé entre deux versions."""
+    from lowtech_data.publish import changes
+
+    rows = changes.between(_release(warehouse, before), _release(warehouse, after))
+    writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
+    writer.writerows(rows)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Adresse d’écoute.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port d’écoute.")] = 8001,
+    warehouse: WarehouseOption = WAREHOUSE,
+) -> None:
+    """Sert les pages et Datasette sur la dernière version publiée."""
+    from lowtech_data import site
+
+    if Warehouse(warehouse).current_release() is None:
+        err.print(f"{warehouse} : aucune version publiée. Commencer par : lowtech run --sample")
+        raise typer.Exit(EXIT_NOTHING)
+    out.print(f"http://{host}:{port}/  (Ctrl+C pour arrêter)")
+    site.serve(warehouse, host, port)
+
+
+@app.command()
+def diagnose(
+    source_id: Annotated[str | None, typer.Argument(help="Une source ; toutes sans.")] = None,
+    sources: SourcesOption = SOURCES,
+    warehouse: WarehouseOption = WAREHOUSE,
+) -> None:
+    """Dit ce qui échoue, depuis quand, pourquoi et que faire."""
+    from lowtech_data import diagnose as diagnosis
+
+    registry = registry_module.load(sources, option_models())
+    wanted = registry.only([source_id] if source_id else [])
+    findings = diagnosis.diagnose(wanted, Warehouse(warehouse))
+    for finding in findings:
+        style = "red" if finding.failing else "yellow"
+        out.print(f"[{style}]{finding.source_id}[/{style}] {escape(finding.what)}")
+        out.print(escape(f"  depuis : {finding.since or '–'}\n  à faire : {finding.advice}"))
+    if not findings:
+        out.print("Rien à signaler.")
+
+
+@app.command()
+def doctor(warehouse: WarehouseOption = WAREHOUSE) -> None:
+    """Dit ce qui est installé et accessible."""
+    from lowtech_data import diagnose as diagnosis
+
+    for name, fine, detail in diagnosis.installation(Warehouse(warehouse)):
+        mark = "[green]✓[/green]" if fine else "[red]✗[/red]"
+        out.print(f"{mark} {name} : {escape(detail)}")
+
+
+def _two_columns(left: str, right: str, rows: Sequence[tuple[str, str]]) -> None:
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(left)
+    table.add_column(right, justify="right")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+
+
+def _release(warehouse: Path, version: str | None) -> Path:
+    current = Warehouse(warehouse).current_release()
+    directory = Warehouse(warehouse).releases / version if version else current
+    if directory is None or not directory.is_dir():
+        err.print(f"[red]version introuvable : {escape(version or 'courante')}[/red]")
+        raise typer.Exit(EXIT_NOTHING)
+    return directory
+
+
+def _split(values: Sequence[str] | None) -> list[str]:
+    return [part for value in values or () for part in value.split(",") if part]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} : attendu AAAA-MM-JJ") from None

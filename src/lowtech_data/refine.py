@@ -1,0 +1,423 @@
+"""From the snapshots of all sources to every published table, in one DuckDB file.
+
+The file is built beside the former one and renamed: whoever reads sees one whole refinement. Its
+table `raffinage` holds the day of the refinement, which dates the release made from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from lowtech_data import capture, coverage, files, fuse, reference, resolve, snapshot
+from lowtech_data.extract.base import REJECT_SCHEMA
+from lowtech_data.model import LISTS, SNAPSHOT_SCHEMA, TABLES, TRANSFORMATION_SCHEMA
+from lowtech_data.publish.release import LEDGER_FILE
+from lowtech_data.registry import Registry, Source
+from lowtech_data.resolve.decisions import Decisions
+from lowtech_data.resolve.identity import Key, Ledger, advance
+from lowtech_data.snapshot import Snapshot
+from lowtech_data.warehouse import Warehouse
+
+CORRECTIONS_SOURCE = "corrections"
+"""The `sources` row that values corrected by people come from."""
+
+
+class NothingToPublishError(RuntimeError):
+    """No source has ever given a fiche."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """What one refinement made, for people."""
+
+    counts: Mapping[str, int]
+    to_review: int
+    """Pairs that wait for a person."""
+    warnings: tuple[str, ...]
+
+
+def refine(
+    registry: Registry,
+    warehouse: Warehouse,
+    curated: Path,
+    *,
+    release_day: Callable[[str], date],
+    progress: Callable[[str], None] = lambda step: None,
+) -> Refinement:
+    """Resolve and fuse the last known fiches of every declared source.
+
+    `curated` is the folder of people's decisions and objections; `release_day` gives the day of the
+    refinement from the day of the newest bytes. Raises `resolve.decisions.DecisionError` when a
+    decision cannot be read and `NothingToPublishError` when there is no fiche at all; the former
+    database stays then.
+    """
+    decisions = Decisions.load(curated / "decisions.jsonl")
+    objections = _objections(curated / "objections.jsonl")
+    snapshots = {
+        source.id: known for source in registry if (known := snapshot.load(warehouse, source.id))
+    }
+    dates = [known.state.data_date for known in snapshots.values() if known.state.data_date]
+    if not dates:
+        raise NothingToPublishError("aucune source n’a encore donné de fiche")
+    day = release_day(max(dates)).isoformat()
+    partial = warehouse.root / ".part-entrepot.duckdb"
+    partial.unlink(missing_ok=True)
+    with duckdb.connect(str(partial)) as con:
+        progress("lecture des fiches")
+        _load(con, registry, snapshots)
+        withdrawn = _withdraw(con, decisions, objections)
+        fuse.publishable(con)
+        progress("rapprochement")
+        matching = resolve.match(con, _to_match(con), decisions=decisions)
+        ledger, members = _identify(con, warehouse, matching.clusters, withdrawn, day)
+        progress("fusion")
+        _corrections(con, decisions)
+        fuse.fuse(con, data_date=max(dates))
+        progress("tables")
+        _people_tables(con, matching.pairs, members)
+        _resources(con)
+        _listings(con, registry, warehouse, snapshots)
+        _insert(con, "identifiants", ledger.table())
+        _reference_tables(con)
+        coverage.measure(con)
+        _complete(con)
+        con.execute("CREATE TABLE raffinage AS SELECT $day AS jour", {"day": day})
+        counts = {name: _count(con, f"FROM {name}") for name in ("fiches", "initiatives")}
+        to_review = _count(con, "FROM paires WHERE decision = 'a_revoir'")
+    partial.replace(warehouse.database)
+    files.sync_directory(warehouse.root)
+    warehouse.candidate_ledger.unlink(missing_ok=True)
+    ledger.save(warehouse.candidate_ledger)
+    return Refinement(counts, to_review, tuple(matching.warnings))
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection, registry: Registry, snapshots: Mapping[str, Snapshot]
+) -> None:
+    """Tables `fiches_connues`, `transformations`, `rejets_connus`, `registre_sources`."""
+    known = list(snapshots.values())
+    for name, schema, tables in (
+        ("fiches_connues", SNAPSHOT_SCHEMA, [s.fiches() for s in known]),
+        ("transformations", TRANSFORMATION_SCHEMA, [s.transformations() for s in known]),
+        ("rejets_connus", REJECT_SCHEMA, [s.rejects() for s in known]),
+    ):
+        con.register("arrow", pa.concat_tables([schema.empty_table(), *tables]))
+        con.execute(f"CREATE TEMP TABLE {name} AS FROM arrow")
+        con.unregister("arrow")
+    columns = {
+        "id": pa.string(), "editeur": pa.string(), "licence": pa.string(),
+        "attribution": pa.string(), "republication": pa.string(), "fiabilite": pa.string(),
+        "copie_de": pa.list_(pa.string()),
+    }  # fmt: skip
+    rows = [{name: getattr(source, name) for name in columns} for source in registry]
+    con.register("arrow", pa.Table.from_pylist(rows, pa.schema(list(columns.items()))))
+    con.execute("CREATE TEMP TABLE registre_sources AS FROM arrow")
+    con.unregister("arrow")
+
+
+def _withdraw(
+    con: duckdb.DuckDBPyConnection, decisions: Decisions, objections: Mapping[str, str]
+) -> dict[Key, str]:
+    """Make `fiches_brutes` without what people asked to be removed; says which and why.
+
+    An objection names a fiche by the SHA-256 of source, newline and key, so that the file of
+    objections does not itself publish whom it protects.
+    """
+    reasons = {_key(name): line.motif for name, line in decisions.withdrawals.items()}
+    if objections:
+        rows = con.execute(
+            "SELECT source_id, cle_source, sha256(source_id || chr(10) || cle_source) "
+            "FROM fiches_connues"
+        ).fetchall()
+        reasons |= {(s, k): objections[digest] for s, k, digest in rows if digest in objections}
+    con.execute("CREATE TEMP TABLE retirees (source_id VARCHAR, cle_source VARCHAR)")
+    if reasons:
+        con.executemany("INSERT INTO retirees VALUES (?, ?)", [list(key) for key in reasons])
+    con.execute(
+        "CREATE TEMP TABLE fiches_brutes AS SELECT * FROM fiches_connues "
+        "ANTI JOIN retirees USING (source_id, cle_source)"
+    )
+    return reasons
+
+
+def _to_match(con: duckdb.DuckDBPyConnection) -> str:
+    """The view of fiches that are matched: initiatives of sources that may be republished.
+
+    They are compared on all that is known of them, published or not.
+    """
+    con.execute(
+        "CREATE TEMP VIEW a_rapprocher AS "
+        "SELECT b.source_id AS source, b.* EXCLUDE (source_id) FROM fiches_brutes b "
+        "SEMI JOIN fiches_publiables USING (source_id, cle_source) WHERE b.entite = 'initiative'"
+    )
+    return "a_rapprocher"
+
+
+def _identify(
+    con: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
+    clusters: pa.Table,
+    withdrawn: Mapping[Key, str],
+    day: str,
+) -> tuple[Ledger, Mapping[Key, str]]:
+    """Give each cluster, and each resource, its permanent id: table `appartenance`."""
+    groups: defaultdict[int, list[Key]] = defaultdict(list)
+    for source, key, number in zip(*(column.to_pylist() for column in clusters), strict=True):
+        groups[number].append((source, key))
+    others = con.execute(
+        "SELECT source_id, cle_source FROM fiches_publiables WHERE entite <> 'initiative'"
+    ).fetchall()
+    current = warehouse.current_release()
+    ledger = Ledger.load(current / LEDGER_FILE if current else warehouse.ledger)
+    members, ledger = advance(
+        ledger,
+        [*groups.values(), *([key] for key in others)],
+        _previous_members(con, current),
+        day,
+        withdrawn=withdrawn,
+    )
+    rows = [{"source_id": s, "cle_source": k, "entite_id": i} for (s, k), i in members.items()]
+    schema = pa.schema([(n, pa.string()) for n in ("source_id", "cle_source", "entite_id")])
+    con.register("arrow", pa.Table.from_pylist(rows, schema))
+    con.execute("CREATE TEMP TABLE appartenance AS FROM arrow")
+    con.unregister("arrow")
+    return ledger, members
+
+
+def _previous_members(con: duckdb.DuckDBPyConnection, current: Path | None) -> dict[Key, str]:
+    if current is None:
+        return {}
+    path = str(current / "parquet" / "fiches.parquet").replace("'", "''")
+    rows = con.execute(
+        f"SELECT source_id, cle_source, initiative_id FROM read_parquet('{path}') "
+        "WHERE initiative_id IS NOT NULL"
+    ).fetchall()
+    return {(source, key): identifier for source, key, identifier in rows}
+
+
+def _corrections(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> None:
+    """Table `corrections`: the last word of people on a field, by entity."""
+    con.execute(
+        "CREATE TEMP TABLE mots (cle VARCHAR, champ VARCHAR, valeur VARCHAR, decision VARCHAR, "
+        "rang INTEGER)"
+    )
+    order = {line.id: rank for rank, line in enumerate(decisions.lines)}
+    rows = [
+        [key, name, line.valeur, line.id, order[line.id]]
+        for key, fields in decisions.corrections.items()
+        for name, line in fields.items()
+    ]
+    rows += [
+        [key, "statut", "ferme", line.id, order[line.id]]
+        for key, line in decisions.closures.items()
+    ]
+    if rows:
+        con.executemany("INSERT INTO mots VALUES (?, ?, ?, ?, ?)", rows)
+    con.execute(
+        """
+        CREATE TEMP TABLE corrections AS
+        SELECT DISTINCT ON (a.entite_id, m.champ) a.entite_id, m.champ, m.valeur, m.decision
+        FROM mots m JOIN appartenance a ON a.source_id || ':' || a.cle_source = m.cle
+        ORDER BY a.entite_id, m.champ, m.rang DESC
+        """
+    )
+
+
+def _people_tables(
+    con: duckdb.DuckDBPyConnection, pairs: pa.Table, members: Mapping[Key, str]
+) -> None:
+    """`paires` and `relations`, from what was compared and decided."""
+    con.register("arrow", pairs)
+    con.execute(
+        """
+        CREATE TABLE paires AS
+        SELECT source_a || ':' || cle_a AS a, source_b || ':' || cle_b AS b, score,
+               CAST(details AS VARCHAR) AS details, decision, decide_par, predicat, motif,
+               date
+        FROM arrow
+        """
+    )
+    con.execute(
+        """
+        CREATE TABLE relations AS
+        SELECT DISTINCT ON (sujet_id, predicat, objet_id)
+               a.entite_id AS sujet_id, p.predicat, b.entite_id AS objet_id,
+               p.sujet || ' / ' || p.objet AS fiche
+        FROM (SELECT source_a || ':' || cle_a AS un, source_b || ':' || cle_b AS deux, predicat,
+                     CASE WHEN sens = 'b_vers_a' THEN deux ELSE un END AS sujet,
+                     CASE WHEN sens = 'b_vers_a' THEN un ELSE deux END AS objet
+              FROM arrow WHERE decision = 'lie' AND predicat IS NOT NULL) p
+        JOIN appartenance a ON a.source_id || ':' || a.cle_source = p.sujet
+        JOIN appartenance b ON b.source_id || ':' || b.cle_source = p.objet
+        WHERE a.entite_id <> b.entite_id
+        ORDER BY sujet_id, predicat, objet_id, fiche
+        """
+    )
+    con.unregister("arrow")
+
+
+def _resources(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute(
+        """
+        CREATE TABLE ressources AS
+        SELECT entite_id AS id, nom AS titre, nature_ressource AS nature, themes, etapes,
+               NULL AS resultat, difficulte, duree_h, cout_eur, licence_fiche AS licence,
+               attribution_fiche AS attribution, langue, url, date_publication,
+               NULL AS initiative_id, source_id, cle_source
+        FROM fiches_liees WHERE entite = 'ressource' ORDER BY id
+        """
+    )
+
+
+def _listings(
+    con: duckdb.DuckDBPyConnection,
+    registry: Registry,
+    warehouse: Warehouse,
+    snapshots: Mapping[str, Snapshot],
+) -> None:
+    """`sources`, `moissons`, `captures`, `rejets` and the published `fiches`."""
+    states = {name: known.state for name, known in snapshots.items()}
+    counted = dict(
+        con.execute(
+            "SELECT source_id, count(*) FROM fiches_brutes WHERE absent_depuis IS NULL GROUP BY 1"
+        ).fetchall()
+    )
+    rows = [
+        _source_row(source, states.get(source.id), counted.get(source.id, 0)) for source in registry
+    ]
+    if _count(con, "FROM corrections"):
+        rows.append(_corrections_row())
+    _insert(con, "sources", rows)
+    _insert(con, "moissons", [r for s in registry for r in snapshot.as_rows(s, states.get(s.id))])
+    con.execute(
+        """
+        CREATE TABLE rejets AS
+        SELECT DISTINCT ON (source_id, cle_source, champ, regle) k.*
+        FROM rejets_connus k JOIN registre_sources r ON r.id = k.source_id
+        WHERE r.republication IN ('complete', 'faits_et_lien')
+        ORDER BY source_id, cle_source, champ, regle, valeur_masquee
+        """
+    )
+    columns = ", ".join(f'"{name}"' for name in TABLES["fiches"].names)
+    con.execute(
+        f"""
+        CREATE TABLE fiches AS SELECT {columns} FROM (
+            SELECT f.*, CASE WHEN f.entite = 'initiative' THEN f.entite_id END AS initiative_id
+            FROM fiches_liees f)
+        ORDER BY source_id, cle_source
+        """
+    )
+    known = capture.Store(warehouse.captures).captures()
+    con.register("arrow", known)
+    con.execute(
+        """
+        CREATE TABLE captures AS
+        SELECT DISTINCT c.* FROM arrow c
+        WHERE (c.empreinte, c.source_id) IN (SELECT (capture, source_id) FROM fiches)
+        """
+    )
+    con.unregister("arrow")
+
+
+def _source_row(source: Source, state: snapshot.State | None, present: int) -> dict[str, Any]:
+    row = {name: getattr(source, name, None) for name in TABLES["sources"].names}
+    return row | {
+        "url": source.public_url,
+        "sante": snapshot.health(source, state),
+        "donnees_du": state.data_date if state else None,
+        "dernier_succes": state.last_success if state else None,
+        "nb_fiches": present,
+    }
+
+
+def _corrections_row() -> dict[str, Any]:
+    """The pseudo-source that values written by people come from."""
+    row: dict[str, Any] = dict.fromkeys(TABLES["sources"].names)
+    return row | {
+        "id": CORRECTIONS_SOURCE,
+        "nom": "Corrections de l’équipe",
+        "editeur": "lowtech-data",
+        "plateforme": "decisions",
+        "licence": "odbl-1.0",
+        "republication": "complete",
+        "fiabilite": "officielle",
+        "etat": "active",
+        "preuve": "vu",
+        "sante": "ok",
+        "nb_fiches": 0,
+    }
+
+
+def _reference_tables(con: duckdb.DuckDBPyConnection) -> None:
+    con.register("arrow", reference.territories())
+    con.execute("CREATE TABLE territoires AS FROM arrow")
+    con.unregister("arrow")
+    _insert(
+        con,
+        "codes",
+        [
+            {"liste": name, **asdict(code), "uri": None}
+            for name, codes in LISTS.items()
+            for code in codes
+        ],
+    )
+
+
+def _complete(con: duckdb.DuckDBPyConnection) -> None:
+    """Declared tables that nothing fills yet exist all the same, empty."""
+    present = {row[0] for row in con.execute("SHOW TABLES").fetchall()}
+    for name, table in TABLES.items():
+        if name not in present:
+            con.execute(table.duckdb_ddl())
+
+
+def _insert(con: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    con.register("arrow", pa.Table.from_pylist(list(rows), TABLES[name].arrow_schema()))
+    con.execute(f"CREATE TABLE {name} AS FROM arrow")
+    con.unregister("arrow")
+
+
+def _objections(path: Path) -> dict[str, str]:
+    """Hash of each fiche that someone asked to remove → reason. Raises `ValueError` by line."""
+    if not path.exists():
+        return {}
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            digest, reason = str(entry["empreinte"]), str(entry.get("motif", "objection"))
+            bytes.fromhex(digest)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}, ligne {number} : attendu un objet avec « empreinte » (SHA-256 de la "
+                f"source, d’un saut de ligne et de la clé) : {error}"
+            ) from error
+        found[digest] = reason
+    return found
+
+
+def objection_digest(source_id: str, key: str) -> str:
+    """What names a fiche in `objections.jsonl` without saying which one it is."""
+    return hashlib.sha256(f"{source_id}\n{key}".encode()).hexdigest()
+
+
+def _key(name: str) -> Key:
+    source, _, key = name.partition(":")
+    return source, key
+
+
+def _count(con: duckdb.DuckDBPyConnection, source: str) -> int:
+    row = con.execute(f"SELECT count(*) {source}").fetchone()
+    return int(row[0]) if row else 0
