@@ -1,15 +1,18 @@
 """From rows as a platform gives them to raw fiches: strict mapping, codes, selection, audit.
 
 An extractor only turns bytes into `Row`s, as the payload has them. Everything that every platform
-needs is here, once: reading fields by the mapping of `sources.yaml`, translating the source's codes,
-deciding whether a record belongs to the subject, and saying what was not understood. Nothing here
-knows the network or the clock.
+needs is here, once: reading fields by the mapping of `sources.yaml`, translating the codes of the
+source, deciding whether a record belongs to the subject, and saying what was not understood.
+Nothing here knows the network or the clock.
 
 The result may hold personal data: it stays in memory until `normalise` has filtered it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -182,92 +185,193 @@ class Extraction:
     fiches: pa.Table
     rejects: pa.Table
     read: int
-    """Records met, kept or not: `read = fiches + left out + unreadable + repeated`."""
+    """Records met, kept or not: always `fiches + left_out + unreadable + repeated`."""
     left_out: int
     """Records outside the subject, by the source's selection."""
+    unreadable: int = 0
+    """Records that could not be read, or that have no key."""
+    repeated: int = 0
+    """Records whose key was already met, with the same content or another."""
 
 
 def extract(source: Source, platform: Platform, pages: Sequence[Page]) -> Extraction:
     """Read all pages of one harvest.
 
-    Raises `PayloadError` when a page is not what the platform gives. A record that cannot be read, a
-    repeated key, an unknown code or an undeclared column are rows of `rejects`.
+    The result does not depend on the order of pages or records: rows are sorted by key, and of
+    several records with one key the first by name, then by content, is kept. Raises `PayloadError`
+    when a page is not what the platform gives. These are rows of `rejects`:
+
+    | rule | what happened |
+    |---|---|
+    | the platform's own | a record could not be read |
+    | `cle_absente` | a record has no key: not kept |
+    | `cle_repetee` | the same record again, word for word: kept once |
+    | `cle_reemployee` | another record under a key already taken: one of them kept |
+    | `code_inconnu` | a code of the source that `codes` does not translate |
+    | `valeur_structuree` | an object where a text was expected: the field is left empty |
+    | `colonne_non_declaree` | a column that is neither read, ignored nor set aside |
+    | `colonne_absente` | a column named in `champs` that no record has |
     """
-    reader = _Reader(source, platform)
+    reader = _Reader(source, platform, pages)
     for page in pages:
         reader.page(page)
     return reader.result()
 
 
+def declared_columns(source: Source, platform: Platform) -> Callable[[str], bool]:
+    """Whether the source or its platform reads, ignores or sets aside an input column by name."""
+    apart = {*platform.ignored, *source.ignorer, *platform.personal, *source.ecarter}
+    return _Patterns(_read_paths(source, platform) | apart).covers
+
+
+def _read_paths(source: Source, platform: Platform) -> set[str]:
+    specs = [*platform.mapping.values(), *source.champs.values()]
+    return {path for spec in specs for path in _paths(spec)}
+
+
+BATCH_ROWS = 10_000
+"""Raw fiches held as Python objects before they are packed into Arrow."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Rank:
+    """Which of several records with one key is kept: the smallest, whatever the reading order."""
+
+    name: str
+    content: bytes
+    capture: str
+    pointer: str
+
+
+class _Packer:
+    """Rows packed into Arrow as they come, so that memory stays close to the size of the data."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self.batches: list[pa.RecordBatch] = []
+        self.rows: list[dict[str, Any]] = []
+        self.size = 0
+
+    def add(self, row: dict[str, Any]) -> int:
+        """The row's index in the packed table."""
+        self.rows.append(row)
+        if len(self.rows) == BATCH_ROWS:
+            self._pack()
+        self.size += 1
+        return self.size - 1
+
+    def _pack(self) -> None:
+        self.batches.append(pa.RecordBatch.from_pylist(self.rows, self.schema))
+        self.rows = []
+
+    def table(self) -> pa.Table:
+        self._pack()
+        return pa.Table.from_batches(self.batches, self.schema)
+
+
 class _Reader:
-    def __init__(self, source: Source, platform: Platform) -> None:
+    def __init__(self, source: Source, platform: Platform, pages: Sequence[Page]) -> None:
         self.source = source
         self.specs: dict[str, ValueSpec] = {**platform.mapping, **source.champs}
         unknown = sorted(set(self.specs) - TARGETS)
         if unknown:
             raise PayloadError(f"source {source.id} : champs inconnus : {', '.join(unknown)}")
         self.platform = platform
-        self.ignored = _Patterns({*platform.ignored, *source.ignorer})
         self.personal = _Patterns({*platform.personal, *source.ecarter})
-        self.mapped = _Patterns({path for spec in self.specs.values() for path in _paths(spec)})
-        self.codes = {fold(code): (code, walk) for code, walk in source.codes.items()}
+        self.ignored = _Patterns({*platform.ignored, *source.ignorer})
+        self.is_declared = declared_columns(source, platform)
+        self.objects = {
+            parent for path in _read_paths(source, platform) for parent in _parents(path)
+        }
+        self.codes = {fold(code): walk for code, walk in source.codes.items()}
         self.select = _Selector(source.selection) if source.selection else None
-        self.records: list[dict[str, Any]] = []
-        self.rejects: dict[tuple[str, str, str], str] = {}
-        self.keys: set[str] = set()
+        self.several_pages = len(pages) > 1
+        self.packer = _Packer(RAW_SCHEMA)
+        self.kept: dict[str, tuple[_Rank, int | None]] = {}
+        self.repeats: dict[str, set[bytes]] = {}
+        self.superseded: set[int] = set()
+        self.columns: set[str] = set()
+        self.rejects: set[tuple[str, str, str, str]] = set()
         self.read = 0
-        self.left_out = 0
+        self.unreadable = 0
+        self.repeated = 0
 
     def page(self, page: Page) -> None:
-        licence = self.platform.licence(page)
-        for item in self.platform.rows(self.source, page):
-            self.read += 1
-            if isinstance(item, Unreadable):
-                self._reject(item.pointer, "*", item.rule, item.excerpt)
-            else:
-                self._row(page, item, licence)
+        try:
+            licence = self.platform.licence(page)
+            for item in self.platform.rows(self.source, page):
+                self.read += 1
+                if isinstance(item, Unreadable):
+                    self._unreadable(page, item)
+                else:
+                    self._row(page, item, licence)
+        except PayloadError as error:
+            raise PayloadError(f"source {self.source.id} : {page.url} : {error}") from error
+
+    def _unreadable(self, page: Page, item: Unreadable, field_name: str = "*") -> None:
+        self.unreadable += 1
+        # A pointer is unique in its page only.
+        where = f"{page.url}#{item.pointer}" if self.several_pages else item.pointer
+        self._reject(where, field_name, item.rule, item.excerpt)
 
     def _row(self, page: Page, row: Row, licence: str | None) -> None:
-        values = {k: v for k, v in row.values.items() if not self.personal.covers(k)}
+        values = self.personal.without(row.values)
         self._audit(values)
-        fields = {target: _value(spec, values) for target, spec in self.specs.items()}
+        content = _digest(self.ignored.without(values))
+        fields = {target: _value(target, spec, values) for target, spec in self.specs.items()}
         key = _text(fields.pop("cle_source", None))
         if not key:
-            self._reject(row.pointer, "cle_source", "cle_absente", "")
+            self._unreadable(page, Unreadable(row.pointer, "cle_absente"), "cle_source")
             return
-        if key in self.keys:
-            self._reject(key, "cle_source", "cle_repetee", key)
-            return
-        codes = self._crosswalk(key, _texts(fields.pop("categories", None)))
-        rule = self._why(fields, codes)
-        if rule is None:
-            self.left_out += 1
-            return
-        self.keys.add(key)
-        record: dict[str, Any] = dict.fromkeys(RAW_SCHEMA.names)
-        record |= {
-            "source_id": self.source.id,
-            "cle_source": key,
-            "entite": self.source.entite,
-            "capture": page.sha256,
-            "pointeur": row.pointer,
-            "regle_selection": rule,
-            **_merge([*(walk for _, walk in codes), self.source.defauts]),
-        }
-        for target, value in fields.items():
-            record[target] = _texts(value) if target in LIST_FIELDS else _text(value)
+        given = _texts(fields.pop("categories", None))
+        walks = self._crosswalk(key, given)
+        record = self._record(key, fields, walks)
         record["licence"] = record["licence"] or licence
-        self.records.append(record)
+        rank = _Rank(record["nom"] or "", content, page.sha256, row.pointer)
+        before = self.kept.get(key)
+        if before:
+            self._repeat(key, before[0], rank)
+            if rank >= before[0]:
+                return
+            if before[1] is not None:
+                self.superseded.add(before[1])
+        rule = self._why(record, given, walks)
+        if rule is None:
+            self.kept[key] = (rank, None)
+            return
+        record |= {"capture": page.sha256, "pointeur": row.pointer, "regle_selection": rule}
+        self.kept[key] = (rank, self.packer.add(record))
+
+    def _record(
+        self, key: str, fields: Mapping[str, Any], walks: Sequence[Crosswalk]
+    ) -> dict[str, Any]:
+        record: dict[str, Any] = dict.fromkeys(RAW_SCHEMA.names)
+        record |= {"source_id": self.source.id, "cle_source": key, "entite": self.source.entite}
+        record |= _merge([*walks, self.source.defauts])
+        for target, value in fields.items():
+            if _is_structured(value):
+                self._reject(key, target, "valeur_structuree", "")
+            record[target] = _texts(value) if target in LIST_FIELDS else _text(value)
+        return record
+
+    def _repeat(self, key: str, kept: _Rank, new: _Rank) -> None:
+        self.repeated += 1
+        seen = self.repeats.setdefault(key, {kept.content})
+        rule = "cle_repetee" if new.content in seen else "cle_reemployee"
+        seen.add(new.content)
+        self._reject(key, "cle_source", rule, key)
 
     def _audit(self, values: Mapping[str, Any]) -> None:
-        for leaf in set(_leaves(values)):
-            if not (
-                self.mapped.covers(leaf) or self.ignored.covers(leaf) or self.personal.covers(leaf)
-            ):
+        for leaf in set(_leaves(values)) - self.columns:
+            if leaf in self.objects and value_at(values, leaf) is None:
+                # The object that holds declared columns, empty here.
+                continue
+            self.columns.add(leaf)
+            if not self.is_declared(leaf):
                 self._reject("*", leaf, "colonne_non_declaree", "")
 
-    def _crosswalk(self, key: str, given: Sequence[str]) -> list[tuple[str, Crosswalk]]:
-        found: list[tuple[str, Crosswalk]] = []
+    def _crosswalk(self, key: str, given: Sequence[str]) -> list[Crosswalk]:
+        found: list[Crosswalk] = []
         for code in given:
             known = self.codes.get(fold(code))
             if known:
@@ -276,32 +380,44 @@ class _Reader:
                 self._reject(key, "categories", "code_inconnu", code)
         return found
 
-    def _why(self, fields: Mapping[str, Any], codes: Sequence[tuple[str, Crosswalk]]) -> str | None:
-        if codes and all(walk.hors_champ for _, walk in codes):
+    def _why(
+        self, record: Mapping[str, Any], given: Sequence[str], walks: Sequence[Crosswalk]
+    ) -> str | None:
+        # An unknown code is no proof that the record is outside the subject.
+        if walks and len(walks) == len(given) and all(walk.hors_champ for walk in walks):
             return None
-        if self.select is None:
-            return "liste"
-        return self.select.reason(fields, [code for code, _ in codes])
+        return self.select.reason(record, given) if self.select else "liste"
 
     def _reject(self, key: str, field_name: str, rule: str, excerpt: str) -> None:
-        self.rejects.setdefault((key, field_name, rule), mask(excerpt))
+        self.rejects.add((_utf8(key), _utf8(field_name), rule, mask(excerpt)))
+
+    def _absent_columns(self) -> Iterator[str]:
+        seen = self.columns | {parent for leaf in self.columns for parent in _parents(leaf)}
+        for spec in self.source.champs.values():
+            paths = [path for path in _paths(spec) if not self.personal.covers(path)]
+            absent = [path for path in paths if path not in seen]
+            alternatives = isinstance(spec, FirstOf)
+            if absent and (not alternatives or len(absent) == len(paths)):
+                yield from absent
 
     def result(self) -> Extraction:
+        if self.columns:
+            for path in self._absent_columns():
+                self._reject("*", path, "colonne_absente", "")
+        fiches = self.packer.table()
+        if self.superseded:
+            fiches = fiches.take([i for i in range(fiches.num_rows) if i not in self.superseded])
         rejects = [
-            {
-                "source_id": self.source.id,
-                "cle_source": key,
-                "champ": name,
-                "regle": rule,
-                "valeur_masquee": excerpt,
-            }
-            for (key, name, rule), excerpt in self.rejects.items()
+            dict(zip(REJECT_SCHEMA.names, (self.source.id, *reject), strict=True))
+            for reject in sorted(self.rejects)
         ]
         return Extraction(
-            fiches=pa.Table.from_pylist(self.records, RAW_SCHEMA),
+            fiches=fiches.sort_by("cle_source"),
             rejects=pa.Table.from_pylist(rejects, REJECT_SCHEMA),
             read=self.read,
-            left_out=self.left_out,
+            left_out=sum(index is None for _, index in self.kept.values()),
+            unreadable=self.unreadable,
+            repeated=self.repeated,
         )
 
 
@@ -309,30 +425,35 @@ class _Selector:
     """Decides whether a record of a general listing belongs to the subject, and says by what."""
 
     def __init__(self, selection: Selection) -> None:
-        self.codes = {fold(code) for code in selection.codes}
+        self.codes = {fold(code): code for code in selection.codes}
         self.bbox = selection.bbox
-        words = [fold(word) for word in selection.mots]
+        words = [word for given in selection.mots if (word := fold(given))]
         self.words = (
-            re.compile(r"\b(" + "|".join(map(re.escape, words)) + r")\b") if words else None
+            re.compile(r"(?<!\w)(" + "|".join(map(re.escape, words)) + r")(?!\w)")
+            if words
+            else None
         )
 
-    def reason(self, fields: Mapping[str, Any], codes: Sequence[str]) -> str | None:
-        if self.bbox and not self._inside(fields):
+    def reason(self, record: Mapping[str, Any], given: Sequence[str]) -> str | None:
+        """`code:…`, `mot:…` or `zone`; `None` when the record is left out."""
+        if self.bbox and not self._inside(record):
             return None
-        for code in codes:
-            if fold(code) in self.codes:
-                return f"code:{code}"
+        folded = {fold(code) for code in given}
+        for code, as_declared in self.codes.items():
+            if code in folded:
+                return f"code:{as_declared}"
         if self.words:
-            text = fold(f"{_text(fields.get('nom'))} {_text(fields.get('description'))}")
+            text = fold(f"{record['nom'] or ''} {record['description'] or ''}")
             if match := self.words.search(text):
                 return f"mot:{match.group(1)}"
         return "zone" if self.bbox and not self.codes and not self.words else None
 
-    def _inside(self, fields: Mapping[str, Any]) -> bool:
+    def _inside(self, record: Mapping[str, Any]) -> bool:
         west, south, east, north = self.bbox or (-180, -90, 180, 90)
         try:
-            latitude = float(str(_text(fields.get("latitude"))).replace(",", "."))
-            longitude = float(str(_text(fields.get("longitude"))).replace(",", "."))
+            latitude, longitude = (
+                float((record[name] or "").replace(",", ".")) for name in ("latitude", "longitude")
+            )
         except ValueError:
             return False
         return south <= latitude <= north and west <= longitude <= east
@@ -342,32 +463,72 @@ class _Patterns:
     """Dotted paths, with an optional `*` at the end; a path covers everything below it."""
 
     def __init__(self, paths: Iterable[str]) -> None:
+        paths = frozenset(paths)
         self.exact = frozenset(path for path in paths if not path.endswith("*"))
         self.prefixes = tuple(path[:-1] for path in paths if path.endswith("*"))
 
     def covers(self, path: str) -> bool:
-        if path.startswith(self.prefixes) if self.prefixes else False:
+        """Whether the path, or one above it, is among the patterns."""
+        if self.prefixes and path.startswith(self.prefixes):
             return True
-        while path:
-            if path in self.exact:
-                return True
-            path = path.rpartition(".")[0]
-        return False
+        return path in self.exact or any(parent in self.exact for parent in _parents(path))
+
+    def without(self, values: Mapping[str, Any], prefix: str = "") -> Mapping[str, Any]:
+        """The values without those that are covered, at any depth."""
+        if not self.exact and not self.prefixes:
+            return values
+        return {
+            key: self._pruned(value, path)
+            for key, value in values.items()
+            if not self.covers(path := f"{prefix}{key}")
+        }
+
+    def _pruned(self, value: Any, path: str) -> Any:
+        if isinstance(value, Mapping):
+            return self.without(value, f"{path}.")
+        if isinstance(value, list):
+            return [self._pruned(item, path) for item in value]
+        return value
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := path.rpartition(".")[0]:
+        yield path
 
 
 def fold(text: str) -> str:
     """Text for comparing codes and words: no accents, no case, single spaces."""
-    decomposed = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("’", "'"))
-    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
+    plain = text.casefold().replace("œ", "oe").replace("æ", "ae").replace("’", "'")
+    bare = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
     return " ".join(bare.casefold().split())
 
 
+_AT_SIGN = r"(?:@|%40|&#0*64;|&#[xX]0*40;|&commat;|[(\[{]\s*(?:at|arobase)\s*[)\]}])"
+_MAIL = re.compile(rf"\S*\s*{_AT_SIGN}\s*\S*", re.IGNORECASE)
+
+
 def mask(text: str) -> str:
-    """A value fit to be shown among rejects: shape kept, letters and digits after the third hidden
-    in every run that may be a name, a number or an address.
+    """A value fit to be shown among rejects: at most 80 characters, e-mails replaced by `…@…`, and
+    every digit after the third hidden when there are more than five.
+
+    Five digits hold a postcode or a code of the source; a telephone number has more, even when it
+    was cut.
     """
-    shown = re.sub(r"\S*@\S*", "…@…", text[:80])
-    return re.sub(r"\d(?=(?:\D{0,2}\d){5,})|(?<=\d)\d(?=\d*$)", "•", shown)
+    # Compatibility forms first: a full-width @ or digit is still an address or a number.
+    shown = _MAIL.sub("…@…", unicodedata.normalize("NFKC", _utf8(text[:1000])))
+    if sum(map(str.isdigit, shown)) > 5:
+        digits = itertools.count()
+        shown = "".join("•" if c.isdigit() and next(digits) >= 3 else c for c in shown)
+    return shown[:80]
+
+
+def _utf8(text: str) -> str:
+    """Text that can be encoded: a lone surrogate (JSON allows `\\ud800`) becomes U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _paths(spec: ValueSpec) -> list[str]:
@@ -384,33 +545,35 @@ def _paths(spec: ValueSpec) -> list[str]:
             return []
 
 
-def _value(spec: ValueSpec, values: Mapping[str, Any]) -> Any:
+def _value(target: str, spec: ValueSpec, values: Mapping[str, Any]) -> Any:
     match spec:
         case str():
-            return _get(values, spec)
+            return value_at(values, spec)
         case list():
-            return " ".join(filter(None, (_text(_get(values, path)) for path in spec)))
+            parts = [value_at(values, path) for path in spec]
+            is_list = target == "categories" or target in LIST_FIELDS
+            return parts if is_list else " ".join(filter(None, map(_text, parts)))
         case FirstOf():
-            return next((v for p in spec.premier_de if _text(v := _get(values, p))), None)
+            return next((v for p in spec.premier_de if _text(v := value_at(values, p))), None)
         case Constant():
             return spec.valeur
         case Template():
-            holes = {path: _text(_get(values, path)) for path in _paths(spec)}
+            holes = {path: _text(value_at(values, path)) for path in _paths(spec)}
             if not all(holes.values()):
                 return None
             return re.sub(r"\{([^}]+)\}", lambda m: str(holes[m.group(1)]), spec.modele)
 
 
-def _get(values: Any, path: str) -> Any:
+def value_at(values: Any, path: str) -> Any:
     """The value at a dotted path; a list on the way gives the list of what each item holds."""
     if isinstance(values, Mapping) and path in values:
         return values[path]
     head, _, rest = path.partition(".")
     if isinstance(values, Mapping):
         below = values.get(head)
-        return _get(below, rest) if rest and below is not None else below
+        return value_at(below, rest) if rest and below is not None else below
     if isinstance(values, list):
-        return [found for item in values if (found := _get(item, path)) is not None]
+        return [found for item in values if (found := value_at(item, path)) is not None]
     return None
 
 
@@ -428,21 +591,35 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _text(value: Any) -> str | None:
-    """One text: lists are joined by `; `, numbers written out, blank is nothing."""
+    """One text: lists are joined by `; `, numbers written out, blank and objects are nothing."""
     match value:
-        case None | bool():
-            return {True: "oui", False: "non"}.get(value) if value is not None else None
+        case None | Mapping():
+            return None
+        case bool():
+            return "oui" if value else "non"
         case list():
             return "; ".join(_texts(value)) or None
         case float() if value.is_integer():
             return str(int(value))
         case _:
-            return str(value).strip() or None
+            return _utf8(str(value)).strip() or None
 
 
 def _texts(value: Any) -> list[str]:
-    items = value if isinstance(value, list) else [value]
-    return [text for item in items if (text := _text(item))]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [text] if (text := _text(value)) else []
+
+
+def _is_structured(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and any(map(_is_structured, value))
+    )
+
+
+def _digest(values: Mapping[str, Any]) -> bytes:
+    content = json.dumps(values, sort_keys=True)
+    return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
 
 def _merge(walks: Sequence[Crosswalk]) -> dict[str, Any]:
