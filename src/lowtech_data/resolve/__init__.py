@@ -1,0 +1,300 @@
+"""Which records speak of one initiative: pairs, clusters, decisions of people, permanent ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from lowtech_data.resolve.blocking import Blocking, block
+from lowtech_data.resolve.cluster import (
+    ERROR_SIZE,
+    WARNING_SIZE,
+    Clusters,
+    Edge,
+    cluster,
+)
+from lowtech_data.resolve.compare import compare
+from lowtech_data.resolve.decisions import Decision, Decisions
+from lowtech_data.resolve.features import prepare
+from lowtech_data.resolve.score import NEAR_BITS, score
+
+__all__ = ["PAIRS_SCHEMA", "Decisions", "MatchError", "Matching", "match"]
+
+PAIRS_SCHEMA = pa.schema(
+    [
+        ("source_a", pa.string()),
+        ("cle_a", pa.string()),
+        ("source_b", pa.string()),
+        ("cle_b", pa.string()),
+        ("score", pa.float64()),
+        ("decision", pa.string()),
+        ("decide_par", pa.string()),
+        ("predicat", pa.string()),
+        ("motif", pa.string()),
+        ("details", pa.string()),
+    ]
+)
+"""A compared pair: codes of `decision`, `decide_par` and `predicat`; score in bits; details in JSON."""
+
+Progress = Callable[[str], None]
+
+
+class MatchError(ValueError):
+    """The table of records cannot be matched: no name, no key, a key twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """What matching found. Pairs are ordered, `a` before `b`, by (source, key)."""
+
+    pairs: pa.Table
+    """Pairs that are the same, related, to review, or distinct but near (`PAIRS_SCHEMA`)."""
+    clusters: pa.Table
+    """`source`, `cle_source`, `cluster`: 0, 1… by the smallest key of the cluster."""
+    warnings: list[str]
+    blocking: Blocking
+
+
+def match(
+    con: duckdb.DuckDBPyConnection,
+    records_table: str,
+    *,
+    decisions: Decisions | None = None,
+    progress: Progress | None = None,
+) -> Matching:
+    """Match the records of a DuckDB table or view.
+
+    Columns are those of `features.COLUMNS`; `source`, `cle_source` and `nom` must be there. `decisions`
+    win over rules. Temporary tables `res_*` are made in the connection and dropped.
+
+    Raises `MatchError` when a name or key is missing or a key is repeated.
+    """
+    tell = progress or (lambda _: None)
+    decisions = decisions or Decisions()
+    _check(con, records_table)
+    tell("préparation")
+    count = prepare(con, records_table)
+    tell("paires candidates")
+    blocking = block(con)
+    tell(f"comparaison de {blocking.pairs} paires")
+    compare(con)
+    score(con)
+    tell("groupes")
+    numbers = _numbers(con, decisions)
+    clusters = _cluster(con, count, decisions, numbers)
+    result = Matching(
+        pairs=_pairs(con, clusters, decisions, numbers),
+        clusters=_clusters(con, clusters),
+        warnings=_warnings(con, clusters, decisions, numbers, blocking),
+        blocking=blocking,
+    )
+    _drop(con)
+    return result
+
+
+def _check(con: duckdb.DuckDBPyConnection, records: str) -> None:
+    present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {records}").fetchall()}
+    missing = [name for name in ("source", "cle_source", "nom") if name not in present]
+    if missing:
+        raise MatchError(f"{records} : colonnes manquantes : {', '.join(missing)}")
+    for name in ("source", "cle_source", "nom"):
+        row = con.execute(
+            f"SELECT count(*) FROM {records} WHERE coalesce(trim(CAST({name} AS VARCHAR)), '') = ''"
+        ).fetchone()
+        if row and row[0]:
+            raise MatchError(f"{records} : {row[0]} fiches sans {name}")
+    twice = con.execute(
+        f"SELECT source, cle_source FROM {records} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
+    ).fetchone()
+    if twice:
+        raise MatchError(f"{records} : clé répétée : {twice[0]}:{twice[1]}")
+
+
+def _numbers(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> dict[str, int]:
+    """Fiche key → record number, for the fiches that decisions name and that are present."""
+    keys = sorted({key for pair in decisions.pairs for key in pair})
+    if not keys:
+        return {}
+    rows = con.execute(
+        "SELECT source || ':' || cle, rid FROM res_fiche"
+        " WHERE source || ':' || cle IN (SELECT unnest($1::VARCHAR[]))",
+        [keys],
+    ).fetchall()
+    return {str(key): int(rid) for key, rid in rows}
+
+
+def _numbered(pairs: tuple[tuple[str, str], ...], numbers: dict[str, int]) -> list[tuple[int, int]]:
+    found = [(numbers[a], numbers[b]) for a, b in pairs if a in numbers and b in numbers]
+    return sorted((min(pair), max(pair)) for pair in found)
+
+
+def _cluster(
+    con: duckdb.DuckDBPyConnection, count: int, decisions: Decisions, numbers: dict[str, int]
+) -> Clusters:
+    decided = {
+        tuple(sorted((numbers[a], numbers[b])))
+        for a, b in decisions.pairs
+        if a in numbers and b in numbers
+    }
+    rows = con.execute(
+        """
+        WITH noeuds AS (
+            SELECT a AS rid FROM res_score WHERE decision = 'identique'
+            UNION SELECT b FROM res_score WHERE decision = 'identique'
+        )
+        SELECT a, b, score, decision = 'identique', conflit FROM res_score
+        WHERE a IN (SELECT rid FROM noeuds) AND b IN (SELECT rid FROM noeuds)
+        """
+    ).fetchall()
+    edges = [Edge(*row) for row in rows if (row[0], row[1]) not in decided]
+    return cluster(
+        count,
+        edges,
+        must=_numbered(decisions.must_link, numbers),
+        cannot=_numbered(decisions.cannot_link, numbers),
+    )
+
+
+def _pairs(
+    con: duckdb.DuckDBPyConnection,
+    clusters: Clusters,
+    decisions: Decisions,
+    numbers: dict[str, int],
+) -> pa.Table:
+    refused = pa.table(
+        {
+            "a": pa.array([a for a, _ in clusters.refused], pa.int64()),
+            "b": pa.array([b for _, b in clusters.refused], pa.int64()),
+            "refus": pa.array(list(clusters.refused.values()), pa.string()),
+        }
+    )
+    decided = pa.Table.from_pylist(
+        _decided(decisions, numbers),
+        pa.schema(
+            [
+                ("a", pa.int64()),
+                ("b", pa.int64()),
+                ("humain", pa.string()),
+                ("humain_predicat", pa.string()),
+                ("humain_motif", pa.string()),
+            ]
+        ),
+    )
+    labels = pa.table({"label": pa.array(clusters.labels, pa.int64())})
+    con.register("res_refus", refused)
+    con.register("res_humain", decided)
+    con.register("res_label_arrow", labels)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE res_label AS"
+        " SELECT (row_number() OVER () - 1)::BIGINT AS rid, label FROM res_label_arrow"
+    )
+    table = con.sql(_PAIRS_SQL).to_arrow_table()
+    for name in ("res_refus", "res_humain", "res_label_arrow"):
+        con.unregister(name)
+    return table.cast(PAIRS_SCHEMA)
+
+
+_PAIRS_SQL = f"""
+    WITH toutes AS (
+        SELECT coalesce(s.a, h.a) AS a, coalesce(s.b, h.b) AS b, s.* EXCLUDE (a, b),
+               r.refus, h.humain, h.humain_predicat, h.humain_motif
+        FROM res_score s
+        LEFT JOIN res_refus r ON r.a = s.a AND r.b = s.b
+        FULL JOIN res_humain h ON h.a = s.a AND h.b = s.b
+    ), finales AS (
+        SELECT t.*, la.label = lb.label AS ensemble,
+               CASE WHEN humain IS NOT NULL THEN humain
+                    WHEN refus IS NOT NULL THEN 'a_revoir'
+                    WHEN decision = 'a_revoir' AND la.label = lb.label THEN 'identique'
+                    ELSE decision END AS finale
+        FROM toutes t JOIN res_label la ON la.rid = t.a JOIN res_label lb ON lb.rid = t.b
+    )
+    SELECT x.source AS source_a, x.cle AS cle_a, y.source AS source_b, y.cle AS cle_b,
+           p.score, p.finale AS decision,
+           CASE WHEN p.humain IS NOT NULL THEN 'humain' ELSE 'regle' END AS decide_par,
+           CASE WHEN p.humain IS NOT NULL THEN p.humain_predicat
+                WHEN p.finale IN ('lie', 'a_revoir') THEN p.predicat END AS predicat,
+           CASE WHEN p.humain IS NOT NULL THEN p.humain_motif
+                WHEN p.refus IS NOT NULL THEN p.refus
+                WHEN p.finale <> p.decision THEN 'meme_groupe' ELSE p.regle END AS motif,
+           CASE WHEN p.score IS NULL THEN NULL ELSE json_object(
+               'cles', p.cles, 'regle', p.regle,
+               'nom', json_object('niveau', p.niveau, 'bits', p.bits_nom),
+               'lieu', json_object('niveau', p.lieu, 'bits', p.bits_lieu,
+                                   'metres', round(p.metres)),
+               'genre', json_object('niveau', p.genre, 'bits', p.bits_genre),
+               'contact', json_object('propres', p.contacts_surs, 'bits', p.bits_contact),
+               'reserve', json_object('bits', p.bits_reserve),
+               'identifiant', p.identifiant,
+               'hote', p.hote_probable)::VARCHAR END AS details
+    FROM finales p JOIN res_fiche x ON x.rid = p.a JOIN res_fiche y ON y.rid = p.b
+    WHERE p.humain IS NOT NULL OR p.finale <> 'distinct' OR p.score >= {NEAR_BITS}
+    ORDER BY p.a, p.b
+"""
+
+
+def _decided(decisions: Decisions, numbers: dict[str, int]) -> list[dict[str, object]]:
+    """Pairs decided by people, with the last line that says so."""
+    rows: list[dict[str, object]] = []
+    for (a, b), line in decisions.pairs.items():
+        if a in numbers and b in numbers:
+            first, second = sorted((numbers[a], numbers[b]))
+            rows.append(_decided_row(first, second, line))
+    return rows
+
+
+def _decided_row(a: int, b: int, line: Decision) -> dict[str, object]:
+    return {
+        "a": a,
+        "b": b,
+        "humain": line.decision,
+        "humain_predicat": line.predicat,
+        "humain_motif": line.motif,
+    }
+
+
+def _clusters(con: duckdb.DuckDBPyConnection, clusters: Clusters) -> pa.Table:
+    return con.sql(
+        """
+        SELECT source, cle AS cle_source, (dense_rank() OVER (ORDER BY label) - 1)::BIGINT AS cluster
+        FROM res_fiche JOIN res_label USING (rid) ORDER BY rid
+        """
+    ).to_arrow_table()
+
+
+def _warnings(
+    con: duckdb.DuckDBPyConnection,
+    clusters: Clusters,
+    decisions: Decisions,
+    numbers: dict[str, int],
+    blocking: Blocking,
+) -> list[str]:
+    """Sentences for people; those that begin with « erreur » should stop a publication."""
+    found: list[str] = []
+    allowed = {record for pair in _numbered(decisions.must_link, numbers) for record in pair}
+    for group in clusters.groups:
+        if len(group) <= WARNING_SIZE:
+            continue
+        row = con.execute("SELECT source, cle, nom FROM res_fiche WHERE rid = $1", [group[0]])
+        source, key, name = row.fetchone() or ("", "", "")
+        serious = len(group) > ERROR_SIZE and allowed.isdisjoint(group)
+        found.append(
+            f"{'erreur' if serious else 'avertissement'} : groupe de {len(group)} fiches"
+            f" autour de {source}:{key} « {name} »"
+        )
+    found += [
+        f"avertissement : {n} clés « {kind} » écartées, trop partagées pour distinguer"
+        for kind, n in blocking.dropped.items()
+    ]
+    return found
+
+
+def _drop(con: duckdb.DuckDBPyConnection) -> None:
+    names = con.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE temporary AND table_name LIKE 'res\\_%' ESCAPE '\\'"
+    ).fetchall()
+    for (name,) in names:
+        con.execute(f"DROP TABLE {name}")

@@ -17,7 +17,8 @@ def _phrases(text: str) -> list[str]:
 
 
 EMPTY_WORDS = _words(
-    "a au aux avec by chez d dans de des du en et for in l la le les of ou par pour s sous sur the un une"
+    "a au aux avec by chez d dans de des du en et for in l la le les of ou par pour s sous sur the"
+    " un une"
 )
 
 KINDS: dict[str, list[str]] = {
@@ -55,7 +56,7 @@ KINDS: dict[str, list[str]] = {
     "universite": _phrases("universite|iut|campus"),
     "creche": ["creche"],
     "mairie": _phrases(
-        "mairie|hotel de ville|commune|commune de|ville de|mairie annexe|relais mairie|municipalite"
+        "mairie|hotel de ville|commune de|commune d|ville de|mairie annexe|relais mairie|municipalite"
     ),
     "ccas": _phrases("ccas|cias|centre communal d action sociale"),
     "intercommunalite": _phrases(
