@@ -1,0 +1,8 @@
+-- titre: Paires liées sans être identiques
+-- title: Pairs that are related, not the same
+-- description: Même adresse, même organisme ou même site, mais deux initiatives : le lien et son motif.
+select p.a, p.b, p.predicat, p.motif, p.decide_par, round(p.score, 2) as score_bits, p.date
+from paires p
+where p.decision = 'lie'
+order by p.predicat, p.score desc, p.a, p.b
+limit 500
