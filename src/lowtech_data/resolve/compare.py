@@ -112,6 +112,9 @@ def _features() -> str:
                x.bits_propres AS bits_a, y.bits_propres AS bits_b,
                least(x.poids, y.poids) AS poids,
                x.noyau = y.noyau AS noyau_egal,
+               least(length(x.noyau), length(y.noyau)) >= 5
+                   AND (contains(x.noyau, y.noyau) OR contains(y.noyau, x.noyau))
+                   AS noyau_contenu,
                x.noyau_propre = y.noyau_propre AS propre_egal,
                jaro_winkler_similarity(coalesce(x.noyau_propre, ''), coalesce(y.noyau_propre, ''))
                    AS similarite,
@@ -125,6 +128,7 @@ def _features() -> str:
                 OR list_contains(y.sigles, coalesce(x.noyau_propre, x.noyau))) AS sigle,
                x.genres AS genres_a, y.genres AS genres_b,
                x.chez <> y.chez AS chez,
+               x.itinerant <> y.itinerant AS un_seul_itinerant,
                coalesce(e.sites, 1) AS sites,
                x.voie IS NULL OR y.voie IS NULL AS voie_inconnue,
                x.voie_jointe = y.voie_jointe

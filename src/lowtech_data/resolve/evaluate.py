@@ -149,14 +149,18 @@ def _baselines(
 ) -> Iterable[Evaluation]:
     """Exact folded name in one postcode; any identifier in common."""
     prepare(con, records)
-    rows = con.execute("SELECT source, cle, noyau, cp, siret, tel, mail, hote FROM res_fiche").fetchall()
+    rows = con.execute(
+        "SELECT source, cle, noyau, cp, siret, tel, mail, hote FROM res_fiche"
+    ).fetchall()
     fields = {(row[0], row[1]): row[2:] for row in rows}
 
     def name_and_postcode(a: Key, b: Key) -> bool:
         return fields[a][0] == fields[b][0] and fields[a][1] == fields[b][1] is not None
 
     def any_identifier(a: Key, b: Key) -> bool:
-        return any(x == y and x is not None for x, y in zip(fields[a][2:], fields[b][2:], strict=True))
+        return any(
+            x == y and x is not None for x, y in zip(fields[a][2:], fields[b][2:], strict=True)
+        )
 
     yield _count("nom exact et code postal", labelled, name_and_postcode, records=len(fields))
     yield _count("un identifiant partagé", labelled, any_identifier, records=len(fields))

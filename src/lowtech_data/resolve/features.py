@@ -103,9 +103,10 @@ def _macros(con: duckdb.DuckDBPyConnection) -> None:
                     '([A-Za-z])@([A-Za-z])', '\1a\2', 'g')),
                 '(fab ?lab|maker ?space|hacker ?space)s?', ' \1 ', 'g');
         CREATE OR REPLACE TEMP MACRO res_metres(lat1, lon1, lat2, lon2) AS
-            12742000 * asin(sqrt(least(1.0,
+            CASE WHEN lat1 + lon1 + lat2 + lon2 IS NOT NULL THEN 12742000 * asin(sqrt(least(1.0,
                 pow(sin(radians(lat2 - lat1) / 2), 2)
-                + cos(radians(lat1)) * cos(radians(lat2)) * pow(sin(radians(lon2 - lon1) / 2), 2))));
+                + cos(radians(lat1)) * cos(radians(lat2))
+                * pow(sin(radians(lon2 - lon1) / 2), 2)))) END;
         """
     )
 
@@ -129,7 +130,8 @@ def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
         f"""
         CREATE OR REPLACE TEMP TABLE res_brut AS
         SELECT (row_number() OVER (ORDER BY source, cle_source) - 1)::BIGINT AS rid, *,
-               replace(' ' || res_name(nom) || ' ', ' ', ' ') AS nom_plie
+               replace(replace(' ' || res_name(nom) || ' ', ' st ', ' saint '),
+                       ' ste ', ' sainte ') AS nom_plie
         FROM (SELECT {", ".join(parts)} FROM {records})
         """
     )
@@ -316,6 +318,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                     THEN regexp_replace(b.siret, '\s', '', 'g') END AS siret,
                CASE WHEN regexp_full_match(upper(b.rna), 'W[0-9A-Z]{{9}}') THEN upper(b.rna) END AS rna,
                b.type,
+               regexp_matches(b.nom_plie, ' ({v.ITINERANT}) ') AS itinerant,
                list_filter(coalesce(b.identifiants, []),
                    lambda x: split_part(x, '=', 2) <> ''
                        AND split_part(x, '=', 1) NOT IN ('siret', 'siren', 'rna')) AS ids

@@ -45,6 +45,7 @@ _NAME_LEVEL = """
          WHEN bits_a = 0 AND bits_b = 0 AND genre = 'egal' THEN 'genre_egal'
          WHEN bits_a = 0 AND bits_b = 0 THEN 'courant'
          WHEN genre = 'egal' THEN 'genre_contenu'
+         WHEN noyau_contenu THEN 'courant_contenu'
          ELSE 'muet' END
 """
 """How two names stand to each other, the first that holds."""
@@ -62,6 +63,7 @@ _NAME_BITS = """
          WHEN 'courant_egal' THEN least(7.0, poids / 100.0)
          WHEN 'genre_egal' THEN 4.0
          WHEN 'genre_contenu' THEN 2.0
+         WHEN 'courant_contenu' THEN 2.0
          ELSE -2.0 END
 """
 
@@ -122,29 +124,40 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     ("identifiant_nom_different", "identifiant", "a_revoir", None),
     (
-        "renommage_possible",
-        f"niveau = 'desaccord' AND {_ADDRESS} AND genre <> 'oppose' AND contacts_surs >= 2",
+        "itinerant_ou_fixe",
+        f"un_seul_itinerant AND (contacts_surs >= 1 OR {_HERE}) AND niveau <> 'desaccord'",
+        "a_revoir",
+        None,
+    ),
+    (
+        "memes_contacts_meme_lieu",
+        f"(niveau = 'desaccord' OR genre = 'oppose') AND {_HERE} AND contacts_surs >= 2",
         "a_revoir",
         None,
     ),
     (
         "hote_et_invite",
-        f"{_ADDRESS} AND (hote_probable IS NOT NULL AND genre IN ('oppose', 'voisin')"
-        " AND NOT noyau_egal AND contacts_surs < 2)",
+        f"{_ADDRESS} AND hote_probable IS NOT NULL AND genre IN ('oppose', 'voisin')"
+        " AND NOT noyau_egal",
         "lie",
         "heberge_par",
     ),
     (
+        "mot_propre_en_commun",
+        "niveau = 'desaccord' AND lieu = 'numero' AND genre <> 'oppose' AND bits_communs >= 800",
+        "a_revoir",
+        None,
+    ),
+    (
         "meme_adresse_autre_nom",
-        f"{_ADDRESS} AND niveau = 'desaccord' AND (genre = 'oppose' OR bits_contact >= 3"
-        " OR bits_communs > 0)",
+        f"{_ADDRESS} AND niveau = 'desaccord' AND (genre = 'oppose' OR bits_contact >= 3)",
         "lie",
         "heberge_par",
     ),
     (
         "enseigne_autre_adresse",
-        f"{_ELSEWHERE} AND (bits_communs >= 500 OR {_STRONG}) AND NOT noyau_egal"
-        " AND (usages_hote IS NOT NULL OR meme_siren OR bits_contact >= 3) AND NOT coalesce(propre_egal, false)",
+        f"{_ELSEWHERE} AND niveau IN ('desaccord', 'partiel') AND bits_communs >= 500"
+        " AND (usages_hote IS NOT NULL OR meme_siren OR bits_contact >= 3)",
         "lie",
         "antenne_de",
     ),
@@ -153,16 +166,23 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ("genres_opposes", "genre = 'oppose'", "distinct", None),
     (
         "enseigne_a_plusieurs_sites",
-        f"{_ELSEWHERE} AND {_STRONG} AND sites > 2 AND (usages_hote IS NOT NULL OR bits_contact > 0"
-        " OR meme_siren)",
+        f"{_ELSEWHERE} AND ({_STRONG} OR niveau = 'contenu') AND contacts_surs = 0"
+        " AND (usages_hote IS NOT NULL OR bits_contact > 0 OR meme_siren)",
         "lie",
         "antenne_de",
     ),
     (
         "demenagement_possible",
-        f"{_ELSEWHERE} AND {_STRONG} AND sites <= 2 AND genre <> 'oppose' AND (bits_contact >= 3"
+        f"{_ELSEWHERE} AND {_STRONG} AND sites <= 2 AND (contacts_surs >= 1"
         " OR (lieu = 'autre_adresse' AND coalesce(metres < 20000, meme_commune))"
         " OR (bits_nom >= 11 AND metres < 25000))",
+        "a_revoir",
+        "demenage",
+    ),
+    (
+        "autre_adresse_nom_complete",
+        f"{_ELSEWHERE} AND niveau IN ('egal', 'propre_egal', 'contenu', 'proche', 'sigle')"
+        " AND (contacts_surs >= 1 OR (bits_nom >= 12 AND metres < 2000))",
         "a_revoir",
         "demenage",
     ),
@@ -174,10 +194,18 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
         "a_revoir",
         "heberge_par",
     ),
+    (
+        "nom_complete_sans_appui",
+        f"niveau = 'contenu' AND {_HERE} AND contacts_surs = 0"
+        " AND 2 * (greatest(bits_a, bits_b) - bits_communs) > bits_communs",
+        "a_revoir",
+        None,
+    ),
     ("nom_et_lieu", f"{_GOOD} AND {_HERE} AND score >= {SAME_BITS}", "identique", None),
     (
         "nom_rare_meme_commune",
         f"{_STRONG} AND bits_nom >= 10 AND lieu IN ('commune', 'autre_numero') AND sites <= 2"
+        " AND (genre = 'egal' OR sans_genre)"
         f" AND score >= {SAME_BITS - 2}",
         "identique",
         None,
@@ -190,15 +218,22 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "genre_lieu_contacts",
-        f"niveau IN ('genre_egal', 'courant_egal') AND genre IN ('egal', 'inconnu') AND {_HERE}"
-        f" AND score >= {SAME_BITS} AND (contacts_surs >= 1 OR niveau = 'courant_egal')",
+        f"niveau IN ('genre_egal', 'courant_egal', 'genre_contenu', 'courant_contenu') AND {_HERE}"
+        f" AND score >= {SAME_BITS} AND contacts_surs >= 1",
         "identique",
         None,
     ),
     (
         "genre_et_adresse",
-        "niveau IN ('courant_egal', 'genre_egal') AND lieu = 'numero' AND sites <= 2",
+        "niveau IN ('courant_egal', 'genre_egal') AND sites <= 2"
+        " AND (lieu = 'numero' OR (lieu = 'voie' AND coalesce(metres <= 250, false)))",
         "identique",
+        None,
+    ),
+    (
+        "meme_genre_meme_adresse",
+        f"niveau IN ('genre_contenu', 'courant_contenu') AND {_ADDRESS}",
+        "a_revoir",
         None,
     ),
     ("indices_insuffisants", f"score >= {REVIEW_BITS}", "a_revoir", None),

@@ -141,6 +141,9 @@ GUEST_KINDS = _words(
 )
 """Families that are often lodged by another body."""
 
+ITINERANT = "bus|itinerance|itinerant|itinerante|mobile|camion|caravane|ambulant|ambulante"
+"""Words of what moves, as an alternation: what moves is not what stays, even under one name."""
+
 COMMON_WORDS = _words("""
     accueil action actions agence alternatives amis animation antenne asso assoc association
     associatif associative atelier ateliers bar bureau bureaux bus cafe cantine centre centres
