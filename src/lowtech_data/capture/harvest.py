@@ -86,13 +86,13 @@ def harvest(
     platform: Platform,
     registry: Registry,
     store: Store,
-    client: Client,
+    client: Client | None,
     *,
     now: datetime,
 ) -> Harvest:
     """Obtain every page of a source. `now` is when the harvest starts.
 
-    A local source is its file, or the files of its folder in sorted order; nothing is followed, and
+    Without a client, a listing on the web is replayed. A local source is its file, or the files of its folder in sorted order; nothing is followed, and
     nothing is written when the bytes are those already known.
 
     Raises `CaptureError` once the failure is in the manifest; a fault of this machine (disk full,
@@ -100,6 +100,8 @@ def harvest(
     """
     if source.is_local:
         return _Local(source, registry, store, now).run()
+    if client is None:
+        return replay(source, store)
     return _Remote(source, platform, store, client, now).run()
 
 

@@ -621,18 +621,17 @@ def _gunzip(url: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
             pending = chunk
             while pending:
                 unpacker = unpacker or zlib.decompressobj(16 + zlib.MAX_WBITS)
-                piece = unpacker.decompress(pending, CHUNK_BYTES)
-                while piece:
-                    yield piece
-                    pending = unpacker.unconsumed_tail
-                    piece = unpacker.decompress(pending, CHUNK_BYTES)
-                pending = unpacker.unused_data if unpacker.eof else b""
-                unpacker = None if unpacker.eof else unpacker
+                yield unpacker.decompress(pending, CHUNK_BYTES)
+                pending = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+                if unpacker.eof:
+                    unpacker = None
+        while unpacker and (piece := unpacker.decompress(b"", CHUNK_BYTES)):
+            yield piece
     except zlib.error as error:
         raise CaptureError(
             FailureKind.ENCODING, f"{shown(url)} : gzip illisible ({error}) ; réponse écartée"
         ) from error
-    if unpacker is not None:
+    if unpacker and not unpacker.eof:
         raise CaptureError(
             FailureKind.TRUNCATED,
             f"{shown(url)} : gzip incomplet ; réponse écartée, "
