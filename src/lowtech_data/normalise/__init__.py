@@ -1,0 +1,279 @@
+"""Raw fiches made clean: named rules per kind of value, in SQL, and no personal data beyond this point.
+
+One file per kind of value. Each makes a table of clean values keyed by the row number `n` of the batch,
+and writes what it changed and refused in a journal; here they are put in order and joined. Work is done
+by batches, in the order of the keys, so that memory does not grow with the number of fiches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lowtech_data import reference
+from lowtech_data.extract.base import REJECT_SCHEMA
+from lowtech_data.model import CLEAN_SCHEMA, TRANSFORMATION_SCHEMA
+from lowtech_data.normalise import (
+    address,
+    classification,
+    commune,
+    coordinates,
+    dates,
+    hours,
+    identifiers,
+    journal,
+    licence,
+    mail,
+    name,
+    personal,
+    phone,
+    resource,
+    summary,
+    text,
+    web,
+)
+
+__all__ = ["Normalised", "normalise"]
+
+BATCH_ROWS = 100_000
+"""Fiches cleaned at once: enough for set-based work, few enough for a small machine."""
+
+_KEYS = ("source_id", "cle_source")
+_FRENCH_COUNTRIES = (
+    "fr fra fx france gp glp guadeloupe mq mtq martinique gf guf guyane re reu réunion reunion yt myt "
+    "mayotte nc ncl pf pyf pm spm wf wlf bl blm mf maf tf"
+).split()
+_EMPTY_WORDS = (
+    "",
+    "null",
+    "none",
+    "nan",
+    "n/a",
+    "na",
+    "nc",
+    "-",
+    "--",
+    ".",
+    "?",
+    "x",
+    "hidden",
+    "http://",
+    "https://",
+    "aucun",
+    "aucune",
+    "néant",
+    "non renseigné",
+    "tbd",
+    "undefined",
+)
+_FINGERPRINT_SKIPS = frozenset({"capture", "pointeur", "empreinte"})
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """Clean fiches, the values that cleaning changed, and what it refused.
+
+    Each raw fiche is in `fiches`, or has a row of `rejects` with `champ` `*`. All three tables are
+    sorted, and do not depend on the order of the raw fiches.
+    """
+
+    fiches: pa.Table
+    transformations: pa.Table
+    rejects: pa.Table
+
+
+def normalise(
+    con: duckdb.DuckDBPyConnection,
+    raw: pa.Table,
+    *,
+    personal_names: Collection[str] = name.GIVEN_NAMES,
+) -> Normalised:
+    """Clean raw fiches (`extract.base.RAW_SCHEMA`).
+
+    `con` is an in-memory connection: temporary tables and macros are made in it. `personal_names` are
+    the given names, folded, by which a name is taken for a person's. Raises `ReferenceMissingError`
+    when the bundled reference is not there.
+    """
+    _install(con, personal_names)
+    order = pc.sort_indices(
+        raw, sort_keys=[(key, "ascending") for key in (*_KEYS, "pointeur", "nom")]
+    )
+    parts: list[tuple[pa.Table, pa.Table, pa.Table]] = []
+    for start in range(0, raw.num_rows, BATCH_ROWS):
+        batch = raw.take(order.slice(start, BATCH_ROWS))
+        parts.append(_batch(con, batch))
+    _clear(con)
+    fiches, changes, rejects = zip(*parts, strict=True) if parts else ((), (), ())
+    return Normalised(
+        fiches=_concat(fiches, CLEAN_SCHEMA),
+        transformations=_concat(changes, TRANSFORMATION_SCHEMA),
+        rejects=_concat(rejects, REJECT_SCHEMA),
+    )
+
+
+def _concat(tables: Collection[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _install(con: duckdb.DuckDBPyConnection, given_names: Collection[str]) -> None:
+    reference.install(con)
+    empty = ", ".join(personal.literal(word) for word in _EMPTY_WORDS)
+    con.execute(f"CREATE OR REPLACE TEMP MACRO vide(x) AS x IS NULL OR lower(trim(x)) IN ({empty})")
+    personal.install(con)
+    text.install(con)
+    name.install(con, given_names)
+    coordinates.install(con)
+    commune.install(con)
+    identifiers.install(con)
+    dates.install(con)
+
+
+def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
+    numbered = raw.append_column("n", pa.array(range(raw.num_rows), pa.int64()))
+    con.register("n_input", numbered)
+    con.execute("CREATE OR REPLACE TEMP TABLE n_raw AS SELECT * FROM n_input")
+    con.unregister("n_input")
+    journal.open_journal(con)
+    text.stage(con)
+    name.stage(con)
+    coordinates.parse(con)
+    address.place(con)
+    commune.stage(con)
+    address.stage(con)
+    coordinates.stage(con)
+    for kind in (phone, mail, web, identifiers, dates, hours, classification, licence, summary):
+        kind.stage(con)
+    resource.stage(con)
+    _identity(con)
+    _left_out(con)
+    return _fiches(con), _changes(con), _rejects(con)
+
+
+def _identity(con: duckdb.DuckDBPyConnection) -> None:
+    """Keys and pointers come from the payload too: one that holds personal data is replaced."""
+    doubt = r"@|%40|(?:^|\D)(?:0|\+33|0033)[67]\d{8}(?:\D|$)"
+    con.execute(
+        rf"""CREATE OR REPLACE TEMP TABLE n_identity AS
+        SELECT n, source_id, entite, capture,
+            CASE WHEN regexp_matches(cle_source, '{doubt}')
+                THEN 'sha256-' || left(sha256(cle_source), 24) ELSE cle_source END AS cle_source,
+            CASE WHEN regexp_matches(pointeur, '{doubt}') THEN masque_forme(pointeur)
+                ELSE pointeur END AS pointeur,
+            CASE WHEN indice_personnel(regle_selection) THEN masque(regle_selection)
+                ELSE regle_selection END AS regle_selection,
+            regexp_matches(cle_source, '{doubt}') AS cle_remplacee
+        FROM n_raw"""
+    )
+    con.execute(
+        """INSERT INTO n_rejects SELECT n, 'cle_source', 'cle_personnelle_remplacee', NULL
+        FROM n_identity WHERE cle_remplacee"""
+    )
+
+
+def _left_out(con: duckdb.DuckDBPyConnection) -> None:
+    """Fiches that cannot be published at all: `n_out`, with the reason."""
+    french = ", ".join(personal.literal(country) for country in _FRENCH_COUNTRIES)
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE n_out AS
+        SELECT r.n, CASE WHEN m.nom IS NULL THEN 'nom_absent' ELSE 'hors_france' END AS regle,
+            CASE WHEN m.nom IS NOT NULL THEN coalesce(r.pays, r.latitude || ' ' || r.longitude) END
+                AS valeur
+        FROM n_raw r JOIN n_name m ON r.n = m.n JOIN n_commune c ON r.n = c.n
+        LEFT JOIN n_point p ON r.n = p.n
+        WHERE m.nom IS NULL OR (r.entite = 'initiative' AND (
+            (NOT vide(r.pays) AND regexp_matches(lower(trim(r.pays)), '^[\\p{{L}} .''’-]{{2,40}}$')
+                AND lower(trim(r.pays)) NOT IN ({french})
+                AND NOT starts_with(lower(trim(r.pays)), 'france'))
+            OR (coalesce(p.refus = 'hors_de_france', false) AND c.code_insee IS NULL)))"""
+    )
+    con.execute("DELETE FROM n_rejects WHERE n IN (SELECT n FROM n_out)")
+    con.execute("DELETE FROM n_changes WHERE n IN (SELECT n FROM n_out)")
+    journal.reject(con, "*", regle="regle", value="valeur", select="FROM n_out")
+
+
+def _fiches(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE n_clean AS
+        SELECT i.n, i.source_id, i.cle_source, i.entite, w.url, i.capture, i.pointeur,
+            i.regle_selection, m.nom, m.noms_alternatifs, k.nature, k.type, k.familles, k.themes,
+            []::VARCHAR[] AS piliers, []::VARCHAR[] AS principes, s.resume, a.adresse,
+            a.complement_adresse, c.code_postal,
+            coalesce(c.commune, CASE WHEN c.refus IS NOT NULL
+                THEN left(replace(t.commune, chr(10), ' '), 100) END) AS commune,
+            c.code_insee, c.code_arrondissement, c.code_epci, c.code_departement, c.code_region,
+            p.latitude, p.longitude, p.precision_geo, k.itinerant, w.site_web, e.courriel,
+            f.telephone, d.siret, d.rna, h.horaires,
+            CASE WHEN m.personne AND k.statut = 'publie' THEN 'a_verifier'
+                ELSE coalesce(k.statut, 'publie') END AS statut,
+            j.date_maj, l.licence, s.attribution, r.nature_ressource,
+            coalesce(r.etapes, []) AS etapes, r.difficulte, r.duree AS duree_h, r.cout AS cout_eur,
+            r.langue, j.date_publication, coalesce(d.identifiants, []) AS identifiants
+        FROM n_identity i
+        JOIN n_txt t ON i.n = t.n JOIN n_name m ON i.n = m.n JOIN n_web w ON i.n = w.n
+        JOIN n_class k ON i.n = k.n JOIN n_address a ON i.n = a.n JOIN n_commune c ON i.n = c.n
+        LEFT JOIN n_summary s ON i.n = s.n LEFT JOIN n_position p ON i.n = p.n
+        LEFT JOIN n_mail e ON i.n = e.n LEFT JOIN n_phone f ON i.n = f.n
+        LEFT JOIN n_ids d ON i.n = d.n LEFT JOIN n_hours h ON i.n = h.n
+        LEFT JOIN n_dates j ON i.n = j.n LEFT JOIN n_licence l ON i.n = l.n
+        LEFT JOIN n_resource r ON i.n = r.n
+        WHERE i.n NOT IN (SELECT n FROM n_out)"""
+    )
+    columns = ", ".join(field.name for field in CLEAN_SCHEMA if field.name != "empreinte")
+    table = con.sql(
+        f"SELECT {columns}, sha256({_fingerprint()}) AS empreinte FROM n_clean ORDER BY n"
+    ).to_arrow_table()
+    return table.cast(CLEAN_SCHEMA)
+
+
+def _fingerprint() -> str:
+    """One text from all the columns: no clean value holds the control characters that separate them."""
+    parts = []
+    for field in CLEAN_SCHEMA:
+        if field.name in _FINGERPRINT_SKIPS:
+            continue
+        if pa.types.is_list(field.type):
+            parts.append(f"array_to_string({field.name}, chr(30))")
+        elif pa.types.is_floating(field.type):
+            parts.append(f"coalesce(CAST(round({field.name} * 1e6) AS BIGINT)::VARCHAR, chr(26))")
+        elif pa.types.is_boolean(field.type):
+            parts.append(f"coalesce({field.name}::VARCHAR, chr(26))")
+        else:
+            parts.append(f"coalesce({field.name}, chr(26))")
+    return f"concat_ws(chr(31), {', '.join(parts)})"
+
+
+def _changes(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    return (
+        con.sql(
+            """SELECT i.source_id, i.cle_source, c.champ, c.valeur_source, c.regle
+            FROM n_changes c JOIN n_identity i ON c.n = i.n
+            ORDER BY i.n, c.champ, c.regle, c.valeur_source"""
+        )
+        .to_arrow_table()
+        .cast(TRANSFORMATION_SCHEMA)
+    )
+
+
+def _rejects(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    return (
+        con.sql(
+            """SELECT i.source_id, i.cle_source, r.champ, r.regle, r.valeur_masquee
+            FROM (SELECT DISTINCT * FROM n_rejects) r JOIN n_identity i ON r.n = i.n
+            ORDER BY i.n, r.champ, r.regle, r.valeur_masquee"""
+        )
+        .to_arrow_table()
+        .cast(REJECT_SCHEMA)
+    )
+
+
+def _clear(con: duckdb.DuckDBPyConnection) -> None:
+    """Leave nothing of a batch behind: its tables hold what the sources wrote."""
+    tables = con.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE temporary AND starts_with(table_name, 'n_')"
+    ).fetchall()
+    for (table,) in tables:
+        con.execute(f'DROP TABLE "{table}"')

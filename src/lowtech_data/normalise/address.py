@@ -1,0 +1,174 @@
+"""Addresses: number and street in `adresse`, everything else that helps in `complement_adresse`.
+
+Abbreviations are published as written: they are expanded only when addresses are compared.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from lowtech_data.normalise.journal import change
+
+MAX_CHARACTERS = 200
+
+_STREET = (
+    r"^(?:\d{1,5}(?:[,\s-]|[a-zA-Z]\b|bis|ter|quater)|(?i:rue|avenue|av\.|boulevard|bd|place|pl\.|chemin|"
+    r"route|all[ée]e|impasse|quai|cours|square|passage|sentier|esplanade|faubourg|lieu[- ]dit|za|zi|zac|"
+    r"zone)\b)"
+)
+_BOX = r"(?i)\b(?:b\.?p\.?|c\.?s\.?|tsa|bo[iî]te postale)\s*(?:n°\s*)?\d[\d ]*\d?\b"
+_CEDEX = r"(?i)\bcedex(?:\s+\d{1,2})?\b"
+_TAIL = r"(?i)[\s,–-]*\(?\b(?:f-?)?(\d{5})\)?[\s,-]+([\p{L}][\p{L}\s'’.-]*?(?:\s\d{1,2}(?:er|e|[èe]me)?)?)(?:\s+cedex(?:\s+\d{1,2})?)?(?:,?\s*france)?[\s.,]*$"
+
+
+def place(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `n_place`: what a fiche says of its commune, also when it is hidden in the address.
+
+    The commune is read from the address only when the commune field is empty: after a postcode, or as
+    the last words when a single commune of that name is near the position of the fiche.
+    """
+    con.execute(
+        rf"""CREATE OR REPLACE TEMP TABLE n_hidden AS
+        WITH muets AS MATERIALIZED (
+            SELECT t.n, replace(t.adresse, chr(10), ', ') AS adresse, r.code_postal
+            FROM n_txt t JOIN n_raw r ON t.n = r.n
+            WHERE t.commune IS NULL AND t.adresse IS NOT NULL AND vide(r.code_insee)),
+        avec_cp AS (
+            SELECT n, regexp_extract(adresse, '{_escape(_TAIL)}', 1) AS cp,
+                trim(regexp_extract(adresse, '{_escape(_TAIL)}', 2)) AS commune
+            FROM muets WHERE regexp_matches(adresse, '{_escape(_TAIL)}')),
+        mots AS MATERIALIZED (
+            SELECT m.n, string_split(trim(m.adresse), ' ') AS mots, p.latitude, p.longitude
+            FROM muets m JOIN n_point p ON m.n = p.n AND p.refus IS NULL
+            WHERE m.n NOT IN (SELECT n FROM avec_cp)),
+        fins AS MATERIALIZED (
+            SELECT n, latitude, longitude, k, array_to_string(mots[-k:], ' ') AS commune
+            FROM mots, (SELECT unnest([1, 2, 3, 4, 5]) AS k) WHERE len(mots) > k),
+        proches AS (
+            SELECT f.n, f.k, any_value(f.commune) AS commune FROM fins f
+            JOIN norm_noms m ON m.nom_cle = cle_commune(f.commune) AND m.courant
+            JOIN norm_communes c ON m.code_actuel = c.code
+            WHERE distance_km(f.latitude, f.longitude, c.latitude, c.longitude) < 15
+            GROUP BY f.n, f.k HAVING count(*) = 1)
+        SELECT n, cp, commune FROM avec_cp
+        UNION ALL
+        SELECT n, NULL, arg_max(commune, k) FROM proches GROUP BY n"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE n_place AS
+        SELECT n, code_postal, commune, code_insee, concat(code_postal, chr(31), commune, chr(31),
+            code_insee) AS cle
+        FROM (
+            SELECT r.n,
+                CASE WHEN vide(r.code_postal) OR regexp_matches(r.code_postal, '^[0 .]+$')
+                    THEN h.cp ELSE r.code_postal END AS code_postal,
+                coalesce(t.commune, h.commune) AS commune,
+                CASE WHEN vide(r.code_insee) THEN NULL ELSE r.code_insee END AS code_insee
+            FROM n_raw r JOIN n_txt t ON r.n = t.n LEFT JOIN n_hidden h ON r.n = h.n)"""
+    )
+
+
+def stage(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `n_address`: `adresse` and `complement_adresse`, once the commune is known.
+
+    A person's address is not kept.
+    """
+    con.execute(
+        rf"""CREATE OR REPLACE TEMP TABLE n_streets AS
+        WITH lignes AS MATERIALIZED (
+            SELECT t.n, t.adresse AS t, t.adresse_regle, t.adresse_montre, t.complement_adresse,
+                list_filter(list_transform(string_split(t.adresse, chr(10)),
+                    lambda x: trim(x, ' ,;-')), lambda x: x <> '') AS lignes
+            FROM n_txt t WHERE t.adresse IS NOT NULL AND (contains(t.adresse, chr(10))
+                OR regexp_matches(t.adresse, '\d{{5}}|{_escape(_BOX)}|{_escape(_CEDEX)}|[,;-] *$|^ *[,;-]')
+                OR length(t.adresse) > {MAX_CHARACTERS})),
+        rangs AS MATERIALIZED (
+            SELECT *, coalesce(nullif(list_position(list_transform(lignes,
+                lambda x: regexp_matches(x, '{_escape(_STREET)}')), true), 0), 1) AS rang FROM lignes),
+        separes AS MATERIALIZED (
+            SELECT *, lignes[rang] AS voie,
+                list_filter(lignes, lambda x, i: i <> rang) AS autres FROM rangs),
+        sans_commune AS MATERIALIZED (
+            SELECT s.*, c.code_postal, c.commune, c.cp,
+                {_without_commune("voie")} AS nue,
+                list_filter(list_transform(autres, lambda x: {_without_commune("x")}),
+                    lambda x: x <> '' AND NOT coalesce(cle_commune(x) = cle_commune(c.commune), false))
+                    AS reste
+            FROM separes s LEFT JOIN n_commune c ON s.n = c.n),
+        boites AS MATERIALIZED (
+            SELECT *, trim(regexp_replace(regexp_replace(nue, '{_escape(_BOX)}', ''),
+                    '{_escape(_CEDEX)}', ''), ' ,;-') AS courte,
+                nullif(regexp_extract(nue, '{_escape(_BOX)}'), '') AS boite,
+                nullif(regexp_extract(nue, '{_escape(_CEDEX)}'), '') AS cedex
+            FROM sans_commune)
+        SELECT n, t, adresse_regle, adresse_montre,
+            nullif(CASE WHEN cle_commune(courte) = cle_commune(commune) THEN ''
+                ELSE left(courte, {MAX_CHARACTERS}) END, '') AS adresse,
+            nullif(left(concat_ws(' - ', array_to_string(reste, ' - '), trim(boite), cedex),
+                {MAX_CHARACTERS}), '') AS complement,
+            len(lignes) > 1 AS plusieurs, nue IS DISTINCT FROM voie AS repetee,
+            coalesce(boite, cedex) IS NOT NULL AS boitee
+        FROM boites"""
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE n_address AS
+        WITH reunis AS MATERIALIZED (
+            SELECT t.n,
+                CASE WHEN s.n IS NOT NULL THEN s.adresse
+                    WHEN t.adresse IS NOT NULL AND cle_commune(t.adresse) = cle_commune(c.commune)
+                    THEN NULL ELSE t.adresse END AS adresse,
+                nullif(concat_ws(' - ', nullif(replace(t.complement_adresse, chr(10), ' - '), ''),
+                    nullif(s.complement, '')), '') AS complement,
+                s.plusieurs, s.repetee, s.boitee, s.complement AS ajoute, m.personne
+            FROM n_txt t LEFT JOIN n_streets s ON t.n = s.n LEFT JOIN n_commune c ON t.n = c.n
+            JOIN n_name m ON t.n = m.n)
+        SELECT n, CASE WHEN NOT personne THEN adresse END AS adresse,
+            CASE WHEN NOT personne THEN left(complement, {MAX_CHARACTERS}) END AS complement_adresse,
+            plusieurs, repetee, boitee, ajoute, personne,
+            personne AND coalesce(adresse, complement) IS NOT NULL AS cachee
+        FROM reunis"""
+    )
+    con.execute(
+        """INSERT INTO n_rejects SELECT n, 'adresse', 'adresse_de_personne_possible', NULL
+        FROM n_address WHERE cachee"""
+    )
+    change(
+        con,
+        "adresse",
+        regle="""coalesce(nullif(concat_ws('+', t.adresse_regle,
+            CASE WHEN a.plusieurs THEN 'lignes_separees' END,
+            CASE WHEN a.repetee THEN 'commune_retiree' END,
+            CASE WHEN a.boitee THEN 'boite_postale_en_complement' END), ''), 'adresse_remise_en_forme')""",
+        source="t.adresse_montre",
+        select="FROM n_address a JOIN n_txt t USING (n) WHERE a.adresse IS DISTINCT FROM t.adresse_montre"
+        " AND t.adresse_montre IS NOT NULL AND NOT a.personne"
+        " AND coalesce(t.adresse_regle, '') NOT LIKE '%personnelle%'",
+    )
+    change(
+        con,
+        "complement_adresse",
+        regle="""concat_ws('+', t.complement_adresse_regle,
+            CASE WHEN a.ajoute IS NOT NULL THEN 'tire_de_l_adresse' END)""",
+        source="t.complement_adresse_montre",
+        select="FROM n_address a JOIN n_txt t USING (n)"
+        " WHERE a.complement_adresse IS DISTINCT FROM t.complement_adresse_montre"
+        " AND a.complement_adresse IS NOT NULL AND NOT a.personne"
+        " AND coalesce(t.complement_adresse_regle, '') NOT LIKE '%personnelle%'",
+    )
+
+
+def _escape(pattern: str) -> str:
+    return pattern.replace("'", "''")
+
+
+def _without_commune(column: str) -> str:
+    """A line without its trailing postcode and commune, when they are those of the fiche."""
+    tail = _escape(_TAIL)
+    return (
+        f"CASE WHEN regexp_matches({column}, '{tail}') AND"
+        f" (regexp_extract({column}, '{tail}', 1) IN (c.code_postal, c.cp)"
+        f" OR c.code_postal IS NULL) AND c.code_insee IS NOT NULL"
+        f" AND starts_with(cle_commune(regexp_extract({column}, '{tail}', 2)), cle_commune(c.commune))"
+        f" THEN trim(regexp_replace({column}, '{tail}', ''), ' ,;-')"
+        f" ELSE {column} END"
+    )

@@ -1,0 +1,106 @@
+"""SIRET, SIREN and RNA numbers: only those whose own check says that they can exist."""
+
+from __future__ import annotations
+
+import duckdb
+
+from lowtech_data.normalise.journal import change, reject
+from lowtech_data.normalise.personal import literal
+
+LA_POSTE = "356000000"
+"""SIREN of La Poste, whose establishments sum to a multiple of five instead of Luhn's ten."""
+
+_PAIR = r"^[a-z][a-z0-9_]{1,39}=\S[^\n\x{0}-\x{1f}]{0,199}$"
+
+
+def install(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the macros `luhn(digits)` and `siret_valide(digits)`."""
+    con.execute(
+        """CREATE OR REPLACE TEMP MACRO luhn(x) AS list_sum(list_transform(
+            string_split(reverse(x), ''), lambda c, i:
+            CASE WHEN i % 2 = 1 THEN c::INT ELSE (c::INT * 2) // 10 + (c::INT * 2) % 10 END)) % 10 = 0"""
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP MACRO siret_valide(x) AS luhn(x) OR (starts_with(x, '{LA_POSTE}')
+            AND list_sum(list_transform(string_split(x, ''), lambda c: c::INT)) % 5 = 0)"""
+    )
+
+
+def stage(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `n_ids`: `siret`, `rna`, `identifiants` for rows that give any.
+
+    A SIREN given alone becomes `siren=…` among the identifiers.
+    """
+    con.execute(
+        r"""CREATE OR REPLACE TEMP TABLE n_sirets AS
+        WITH lus AS MATERIALIZED (
+            SELECT n, siret AS source, regexp_replace(siret, '[\s.\-]|\.0$', '', 'g') AS x
+            FROM n_raw WHERE siret IS NOT NULL AND NOT vide(siret))
+        SELECT n, source,
+            CASE WHEN regexp_matches(x, '^0+$') THEN 'aucun'
+                WHEN regexp_matches(x, '^\d{14}$') THEN
+                    CASE WHEN siret_valide(x) THEN 'siret' ELSE 'siret_invalide' END
+                WHEN regexp_matches(x, '^\d{9}$') AND luhn(x) THEN 'siren'
+                ELSE 'siret_invalide' END AS cas, x
+        FROM lus"""
+    )
+    con.execute(
+        r"""CREATE OR REPLACE TEMP TABLE n_rnas AS
+        SELECT n, rna AS source, upper(regexp_replace(rna, '[\s.\-]', '', 'g')) AS x
+        FROM n_raw WHERE rna IS NOT NULL AND NOT vide(rna)"""
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE n_pairs AS
+        WITH vus AS (
+            SELECT n, unnest(identifiants) AS v, generate_subscripts(identifiants, 1) AS rang
+            FROM n_raw WHERE len(identifiants) > 0
+            UNION ALL SELECT n, 'siren=' || x, 0 FROM n_sirets WHERE cas = 'siren')
+        SELECT n, trim(v) AS v, rang, regexp_matches(trim(v), {literal(_PAIR)})
+            AND NOT regexp_matches(v, '@|%40|(?:^|\\D)(?:0|33)[67]\\d{{8}}(?:\\D|$)')
+            AND sans_mobile(v) = v AND sans_courriel(v) = v AS valide
+        FROM vus WHERE v IS NOT NULL AND trim(v) <> ''"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE n_ids AS
+        WITH paires AS (
+            SELECT n, list(v ORDER BY rang) AS identifiants FROM (
+                SELECT n, v, min(rang) AS rang FROM n_pairs WHERE valide GROUP BY n, v) GROUP BY n)
+        SELECT r.n, CASE WHEN s.cas = 'siret' THEN s.x END AS siret,
+            CASE WHEN regexp_matches(a.x, '^W[0-9][0-9A-Z][0-9]{7}$') THEN a.x END AS rna,
+            p.identifiants
+        FROM n_raw r LEFT JOIN n_sirets s ON r.n = s.n LEFT JOIN n_rnas a ON r.n = a.n
+        LEFT JOIN paires p ON r.n = p.n
+        WHERE s.n IS NOT NULL OR a.n IS NOT NULL OR p.n IS NOT NULL"""
+    )
+    reject(
+        con,
+        "siret",
+        regle="cas",
+        value="masque_forme(source)",
+        select="FROM n_sirets WHERE cas = 'siret_invalide'",
+    )
+    reject(
+        con,
+        "rna",
+        regle="'rna_invalide'",
+        value="masque_forme(source)",
+        select="FROM n_rnas WHERE NOT regexp_matches(x, '^W[0-9][0-9A-Z][0-9]{7}$')",
+    )
+    reject(
+        con,
+        "identifiants",
+        regle="'identifiant_invalide'",
+        value="masque_forme(v)",
+        select="FROM n_pairs WHERE NOT valide",
+    )
+    for column, table, accepted in (
+        ("siret", "n_sirets", "cas = 'siret'"),
+        ("rna", "n_rnas", "regexp_matches(x, '^W[0-9][0-9A-Z][0-9]{7}$')"),
+    ):
+        change(
+            con,
+            column,
+            regle="'numero_remis_en_forme'",
+            source="source",
+            select=f"FROM {table} WHERE {accepted} AND x <> source AND length(source) < 30",
+        )
