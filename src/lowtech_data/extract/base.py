@@ -198,7 +198,7 @@ def extract(source: Source, platform: Platform, pages: Sequence[Page]) -> Extrac
     """Read all pages of one harvest.
 
     The result does not depend on the order of pages or records: rows are sorted by key, and of
-    several records with one key the first by name, then by content, is kept. Raises `PayloadError`
+    several records with one key one is kept: of the subject, then first by name, then by content. Raises `PayloadError`
     when a page is not what the platform gives. These are rows of `rejects`:
 
     | rule | what happened |
@@ -237,6 +237,7 @@ BATCH_ROWS = 10_000
 class _Rank:
     """Which of several records with one key is kept: the smallest, whatever the reading order."""
 
+    is_left_out: bool
     name: str
     content: bytes
     capture: str
@@ -327,7 +328,8 @@ class _Reader:
         walks = self._crosswalk(key, given)
         record = self._record(key, fields, walks)
         record["licence"] = record["licence"] or licence
-        rank = _Rank(record["nom"] or "", content, page.sha256, row.pointer)
+        rule = self._why(record, given, walks)
+        rank = _Rank(rule is None, record["nom"] or "", content, page.sha256, row.pointer)
         before = self.kept.get(key)
         if before:
             self._repeat(key, before[0], rank)
@@ -335,7 +337,6 @@ class _Reader:
                 return
             if before[1] is not None:
                 self.superseded.add(before[1])
-        rule = self._why(record, given, walks)
         if rule is None:
             self.kept[key] = (rank, None)
             return
@@ -406,7 +407,8 @@ class _Reader:
                 self._reject("*", path, "colonne_absente", "")
         fiches = self.packer.table()
         if self.superseded:
-            fiches = fiches.take([i for i in range(fiches.num_rows) if i not in self.superseded])
+            rows = [i for i in range(fiches.num_rows) if i not in self.superseded]
+            fiches = fiches.take(pa.array(rows, pa.int64()))
         rejects = [
             dict(zip(REJECT_SCHEMA.names, (self.source.id, *reject), strict=True))
             for reject in sorted(self.rejects)

@@ -349,15 +349,14 @@ def _keyed(box: Tag | None, *, with_number: bool) -> str | None:
 
 def _areas(document: BeautifulSoup, boxes: Mapping[str, Tag]) -> list[str | None]:
     # Areas are links to pages that do not exist: their target is the key, their text a translation.
-    links = document.select("p.tuto-details-autor-revision.noprint a[href*='title='][title]")
-    keys = [
-        match.group(1)
-        for link in links
+    # A link to the page of a user, missing or not, is in the same line.
+    targets = [
+        unquote(match.group(1))
+        for link in document.select("p.tuto-details-autor-revision.noprint a.new[href]")
         if (match := re.search(r"[?&]title=([^&]+)", str(link["href"])))
     ]
-    if keys:
-        return [_key(unquote(key).replace("_", " ")) for key in keys]
-    return [_key(area) for area in _split(_string(boxes.get("fa-tag")))]
+    keys = [_key(target.replace("_", " ")) for target in targets if ":" not in target]
+    return keys or [_key(area) for area in _split(_string(boxes.get("fa-tag")))]
 
 
 def _type(document: BeautifulSoup) -> str | None:
