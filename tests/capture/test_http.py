@@ -517,7 +517,18 @@ def test_retry_after_is_honoured(site, client, time_, headers) -> None:
     assert time_.slept == [120]
 
 
-@pytest.mark.parametrize("value", ["-5", "bientôt", "", "1e9", "Thu, 99 Foo 2026", "²"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "-5",
+        "bientôt",
+        "",
+        "1e9",
+        "Thu, 99 Foo 2026",
+        "²",
+        "Mon, 02 Mar 2026 10:00:00 +2400000000000",
+    ],
+)
 def test_an_unreadable_retry_after_is_replaced_by_our_own_pause(site, client, time_, value) -> None:
     raw = f"HTTP/1.1 429 -\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n"
     site.pages["/liste"] = [

@@ -92,8 +92,9 @@ def harvest(
 ) -> Harvest:
     """Obtain every page of a source. `now` is when the harvest starts.
 
-    Without a client, a listing on the web is replayed. A local source is its file, or the files of its folder in sorted order; nothing is followed, and
-    nothing is written when the bytes are those already known.
+    Without a client, a listing on the web is replayed. A local source is its file, or the files of
+    its folder in sorted order; nothing is followed, and nothing is written when the bytes are those
+    already known.
 
     Raises `CaptureError` once the failure is in the manifest; a fault of this machine (disk full,
     read-only folder) is an `OSError`.

@@ -40,7 +40,6 @@ from lowtech_data.capture.address import (
     Target,
     checked_addresses,
     declared_target,
-    read_target,
     system_resolver,
 )
 from lowtech_data.capture.errors import CaptureError, FailureKind, shown
@@ -657,19 +656,19 @@ def _next_hop(
             "corriger l’adresse de la source",
         )
     try:
-        following = read_target(url)
-        if target.scheme == "https" and following.scheme == "http":
-            raise CaptureError(
-                FailureKind.REDIRECT,
-                f"{shown(target.url)} : redirection de https vers http ({shown(url)}) refusée ; "
-                "prévenir l’éditeur",
-            )
-        return declared_target(source, url)
+        following = declared_target(source, url)
     except CaptureError as error:
         raise CaptureError(
             FailureKind.REDIRECT,
             f"redirection depuis {shown(target.url)} refusée : {error.message}",
         ) from error
+    if target.scheme == "https" and following.scheme == "http":
+        raise CaptureError(
+            FailureKind.REDIRECT,
+            f"{shown(target.url)} : redirection de https vers http ({shown(url)}) refusée ; "
+            "prévenir l’éditeur",
+        )
+    return following
 
 
 def _is_passing(status: int) -> bool:
@@ -702,7 +701,7 @@ def _retry_after(response: requests.Response) -> float | None:
     try:
         until = parsedate_to_datetime(given)
         at = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (until.replace(tzinfo=UTC) - at.replace(tzinfo=UTC)).total_seconds())
 
