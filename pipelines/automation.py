@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -40,7 +41,9 @@ def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
     return found
 
 
-def schedules(registry: Registry) -> list[dg.ScheduleDefinition]:
+def schedules(
+    jobs: Sequence[dg.UnresolvedAssetJobDefinition],
+) -> list[dg.ScheduleDefinition]:
     """A schedule for each job that has a time."""
     crons = {f"moisson_{cadence}": cron for cadence, cron in CRON.items()}
     crons[PUBLISH_JOB] = PUBLISH_CRON
@@ -51,7 +54,7 @@ def schedules(registry: Registry) -> list[dg.ScheduleDefinition]:
             cron_schedule=crons[job.name],
             execution_timezone=TIMEZONE,
         )
-        for job in jobs(registry)
+        for job in jobs
         if job.name in crons
     ]
 

@@ -19,13 +19,14 @@ def build_definitions(
     registry: Registry, workspace: Workspace, report: assets.Report = _silent
 ) -> dg.Definitions:
     """Assets, checks, jobs, schedules and the sensor for one registry and one workspace."""
+    jobs = automation.jobs(registry)
     return dg.Definitions(
         assets=[
             *(assets.source_asset(source, registry, report) for source in registry.active),
             *assets.downstream_assets(registry, report),
         ],
-        jobs=automation.jobs(registry),
-        schedules=automation.schedules(registry),
+        jobs=jobs,
+        schedules=automation.schedules(jobs),
         sensors=[automation.curated_sensor(workspace.curated)],
         resources={"workspace": workspace},
         # A process per tiny step costs fifty times the step; politeness lives in the HTTP client.

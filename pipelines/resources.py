@@ -8,24 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from ipaddress import ip_network
 from pathlib import Path
 
 import dagster as dg
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
-from lowtech_data import capture
+from lowtech_data import capture, settings
 from lowtech_data.warehouse import Warehouse
 
 
 class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Folders and clock of one run. Holding it is holding the warehouse's lock."""
 
-    warehouse_dir: str = "warehouse/data"
-    curated_dir: str = "warehouse/curated"
+    warehouse_dir: str = str(settings.WAREHOUSE)
+    curated_dir: str = str(settings.CURATED)
     offline: bool = False
     """Replay the bytes already kept instead of asking the sources again."""
     as_of: str | None = None
     """The day that stands for today, as `AAAA-MM-JJ`."""
+    contact: str = settings.CONTACT
+    """Where those who are harvested can write: it goes with every request."""
+    allowed_networks: list[str] = Field(default=list(settings.ALLOWED_NETWORKS))
+    """Networks that are not public and may be contacted all the same (`127.0.0.0/8`)."""
 
     _client: capture.Client | None = PrivateAttr(default=None)
 
@@ -37,9 +42,12 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
             if self.offline:
                 yield self
                 return
-            with capture.Client() as client:
-                self._client = client
+            networks = [ip_network(text) for text in self.allowed_networks]
+            self._client = capture.Client(contact=self.contact, allowed_networks=networks)
+            try:
                 yield self
+            finally:
+                self._client.close()
 
     @property
     def warehouse(self) -> Warehouse:

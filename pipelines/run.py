@@ -77,5 +77,5 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
             continue
         while error.cause:
             error = error.cause
-        found.append(f"{event.step_key or 'exécution'} : {error.message.strip()}")
-    return found
+        found.append(error.message.strip())
+    return list(dict.fromkeys(found))

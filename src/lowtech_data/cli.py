@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
+from contextlib import closing
 from datetime import UTC, date, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,18 +19,13 @@ from rich.table import Table
 from lowtech_data import registry as registry_module
 from lowtech_data.extract import option_models
 from lowtech_data.registry import Registry, RegistryError
+from lowtech_data.settings import ALLOWED_NETWORKS, CONTACT, CURATED, SAMPLE, SOURCES, WAREHOUSE
 from lowtech_data.warehouse import Warehouse, WarehouseBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowtech_data.snapshot import Outcome
-
-PROJECT = Path(__file__).resolve().parents[2]
-SOURCES = PROJECT / "sources.yaml"
-WAREHOUSE = PROJECT / "warehouse" / "data"
-CURATED = PROJECT / "warehouse" / "curated"
-SAMPLE = PROJECT / "warehouse" / "sample"
 
 EXIT_NOTHING = 1
 EXIT_SOME_FAILED = 3
@@ -229,16 +226,18 @@ def sources_preview(
     offline: Annotated[bool, typer.Option(help="Lire la dernière capture, sans réseau.")] = False,
 ) -> None:
     """Essaie une source sans rien publier : fiches, remplissage, rejets."""
-    from lowtech_data import preview
+    from lowtech_data import capture, preview
 
     registry = registry_module.load(sources, option_models())
-    found = preview.preview(
-        registry[source_id],
-        registry,
-        Warehouse(warehouse),
-        now=datetime.now(UTC).replace(microsecond=0),
-        offline=offline,
-    )
+    networks = [ip_network(text) for text in ALLOWED_NETWORKS]
+    with closing(capture.Client(contact=CONTACT, allowed_networks=networks)) as client:
+        found = preview.preview(
+            registry[source_id],
+            registry,
+            Warehouse(warehouse),
+            now=datetime.now(UTC).replace(microsecond=0),
+            client=None if offline else client,
+        )
     out.print(f"{found.read} lus, {found.left_out} hors sujet, [bold]{found.fiches} fiches[/bold]")
     _two_columns("champ", "rempli", [(n, f"{share:.0%}") for n, share in found.filled])
     _two_columns("rejet", "nombre", [(rule, str(count)) for rule, count in found.rejects])

@@ -5,7 +5,8 @@ Which value is selected follows a total order, so that the same fiches give the 
 1. a correction by a person;
 2. a fiche still listed by its source over one that no longer is;
 3. an official source over a network's, a network's over a contributed one;
-4. for places, an address over none, and a precise position over a vague one;
+4. for places, an address over none, and a precise position over a vague one; for names, one typed
+   in small letters over one in capitals, whatever the source;
 5. the most recently updated;
 6. the smallest (source, key, value).
 
@@ -149,7 +150,7 @@ def _select(con: duckdb.DuckDBPyConnection) -> None:
     territory = ", ".join(f"('{name}')" for name in _TERRITORY)
     position = ", ".join(f"('{name}')" for name in _POSITION)
     grouped = (*_TERRITORY, *_POSITION, *_ADDRESS)
-    alone = ", ".join(f"'{name}'" for name in _SINGLES if name not in grouped)
+    alone = ", ".join(f"'{n}'" for n in _SINGLES if n not in grouped and n != "nom")
     address = ", ".join(f"'{name}'" for name in _ADDRESS)
     con.execute(
         """
@@ -177,6 +178,13 @@ def _select(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE choix AS
         SELECT entite_id, champ, min(ordre) AS ordre FROM valeurs
         WHERE champ IN ({alone}) GROUP BY ALL
+        UNION ALL
+        SELECT entite_id, 'nom', arg_min(ordre, (absente, capitales, ordre)) FROM (
+            SELECT v.entite_id, v.ordre, m.absent_depuis IS NOT NULL AS absente,
+                   v.valeur = upper(v.valeur) AS capitales
+            FROM valeurs v JOIN membres m USING (entite_id, source_id, cle_source)
+            WHERE v.champ = 'nom')
+        GROUP BY ALL
         UNION ALL
         SELECT v.entite_id, v.champ, min(v.ordre)
         FROM valeurs v JOIN membres m USING (entite_id, source_id, cle_source)

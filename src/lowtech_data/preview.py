@@ -31,22 +31,21 @@ class Preview:
 
 
 def preview(
-    source: Source, registry: Registry, warehouse: Warehouse, *, now: datetime, offline: bool
+    source: Source,
+    registry: Registry,
+    warehouse: Warehouse,
+    *,
+    now: datetime,
+    client: capture.Client | None,
 ) -> Preview:
-    """Capture (or replay), extract and normalise one source, of any state.
+    """Capture (or replay, without a client), extract and normalise one source, of any state.
 
     The bytes are kept like those of any capture. Raises `capture.CaptureError`, or
     `extract.base.PayloadError` when the payload is not what its platform gives.
     """
     store = capture.Store(warehouse.captures)
     platform = extract.PLATFORMS[source.plateforme]
-    if source.is_local:
-        harvest = capture.harvest(source, platform, registry, store, None, now=now)
-    elif offline:
-        harvest = capture.replay(source, store)
-    else:
-        with capture.Client() as client:
-            harvest = capture.harvest(source, platform, registry, store, client, now=now)
+    harvest = capture.harvest(source, platform, registry, store, client, now=now)
     extraction = extract.extract(source, platform, [page.page() for page in harvest.pages])
     with duckdb.connect() as con:
         clean = normalise.normalise(con, extraction.fiches)

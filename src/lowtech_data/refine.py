@@ -32,6 +32,13 @@ CORRECTIONS_SOURCE = "corrections"
 """The `sources` row that values corrected by people come from."""
 
 
+_HOST_TYPES = (
+    "entreprise", "cooperative", "association", "lieu_formation", "enseignement_recherche",
+    "manufacture_collaborative", "tiers_lieu", "collectivite",
+)  # fmt: skip
+"""Kinds of body that host others, the likeliest host last."""
+
+
 class NothingToPublishError(RuntimeError):
     """No source has ever given a fiche."""
 
@@ -79,12 +86,12 @@ def refine(
         fuse.publishable(con)
         progress("rapprochement")
         matching = resolve.match(con, _to_match(con), decisions=decisions)
-        ledger, members = _identify(con, warehouse, matching.clusters, withdrawn, day)
+        ledger = _identify(con, warehouse, matching.clusters, withdrawn, day)
         progress("fusion")
         _corrections(con, decisions)
         fuse.fuse(con, data_date=max(dates))
         progress("tables")
-        _people_tables(con, matching.pairs, members)
+        _people_tables(con, matching.pairs, decisions)
         _resources(con)
         _listings(con, registry, warehouse, snapshots)
         _insert(con, "identifiants", ledger.table())
@@ -169,7 +176,7 @@ def _identify(
     clusters: pa.Table,
     withdrawn: Mapping[Key, str],
     day: str,
-) -> tuple[Ledger, Mapping[Key, str]]:
+) -> Ledger:
     """Give each cluster, and each resource, its permanent id: table `appartenance`."""
     groups: defaultdict[int, list[Key]] = defaultdict(list)
     for source, key, number in zip(*(column.to_pylist() for column in clusters), strict=True):
@@ -191,7 +198,7 @@ def _identify(
     con.register("arrow", pa.Table.from_pylist(rows, schema))
     con.execute("CREATE TEMP TABLE appartenance AS FROM arrow")
     con.unregister("arrow")
-    return ledger, members
+    return ledger
 
 
 def _previous_members(con: duckdb.DuckDBPyConnection, current: Path | None) -> dict[Key, str]:
@@ -233,37 +240,68 @@ def _corrections(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> None:
     )
 
 
-def _people_tables(
-    con: duckdb.DuckDBPyConnection, pairs: pa.Table, members: Mapping[Key, str]
-) -> None:
-    """`paires` and `relations`, from what was compared and decided."""
+def _people_tables(con: duckdb.DuckDBPyConnection, pairs: pa.Table, decisions: Decisions) -> None:
+    """`paires` and `relations`, from what was compared and decided.
+
+    A person's word gives a link its direction; a rule's link gets it from `_LINK_DIRECTION`.
+    """
     con.register("arrow", pairs)
+    con.execute("CREATE TEMP TABLE mots_paires (a VARCHAR, b VARCHAR, date VARCHAR, sujet VARCHAR)")
+    words = [
+        [*pair, line.date[:10], line.a if line.decision == "lie" else None]
+        for pair, line in decisions.pairs.items()
+    ]
+    if words:
+        con.executemany("INSERT INTO mots_paires VALUES (?, ?, ?, ?)", words)
     con.execute(
         """
         CREATE TABLE paires AS
-        SELECT source_a || ':' || cle_a AS a, source_b || ':' || cle_b AS b, score,
-               CAST(details AS VARCHAR) AS details, decision, decide_par, predicat, motif,
-               date
-        FROM arrow
-        """
-    )
-    con.execute(
-        """
-        CREATE TABLE relations AS
-        SELECT DISTINCT ON (sujet_id, predicat, objet_id)
-               a.entite_id AS sujet_id, p.predicat, b.entite_id AS objet_id,
-               p.sujet || ' / ' || p.objet AS fiche
-        FROM (SELECT source_a || ':' || cle_a AS un, source_b || ':' || cle_b AS deux, predicat,
-                     CASE WHEN sens = 'b_vers_a' THEN deux ELSE un END AS sujet,
-                     CASE WHEN sens = 'b_vers_a' THEN un ELSE deux END AS objet
-              FROM arrow WHERE decision = 'lie' AND predicat IS NOT NULL) p
-        JOIN appartenance a ON a.source_id || ':' || a.cle_source = p.sujet
-        JOIN appartenance b ON b.source_id || ':' || b.cle_source = p.objet
-        WHERE a.entite_id <> b.entite_id
-        ORDER BY sujet_id, predicat, objet_id, fiche
+        SELECT p.source_a || ':' || p.cle_a AS a, p.source_b || ':' || p.cle_b AS b, p.score,
+               p.details, p.decision, p.decide_par, p.predicat, p.motif,
+               CASE WHEN p.decide_par = 'humain' THEN m.date END AS date
+        FROM arrow p
+        LEFT JOIN mots_paires m ON (m.a, m.b) IN (
+            (p.source_a || ':' || p.cle_a, p.source_b || ':' || p.cle_b),
+            (p.source_b || ':' || p.cle_b, p.source_a || ':' || p.cle_a))
         """
     )
     con.unregister("arrow")
+    con.execute(
+        f"""
+        CREATE TABLE relations AS
+        WITH liens AS (
+            SELECT p.a, p.b, p.predicat, m.sujet,
+                   x.entite_id AS id_a, y.entite_id AS id_b,
+                   {_direction("x")} AS rang_a, {_direction("y")} AS rang_b
+            FROM paires p
+            JOIN fiches_liees x ON x.source_id || ':' || x.cle_source = p.a
+            JOIN fiches_liees y ON y.source_id || ':' || y.cle_source = p.b
+            LEFT JOIN mots_paires m ON (m.a, m.b) IN ((p.a, p.b), (p.b, p.a))
+            WHERE p.decision = 'lie' AND p.predicat IS NOT NULL AND x.entite_id <> y.entite_id
+        ), orientes AS (
+            SELECT *, coalesce(sujet = a, rang_a <= rang_b) AS a_est_sujet FROM liens
+        )
+        SELECT DISTINCT ON (sujet_id, predicat, objet_id)
+               CASE WHEN a_est_sujet THEN id_a ELSE id_b END AS sujet_id, predicat,
+               CASE WHEN a_est_sujet THEN id_b ELSE id_a END AS objet_id,
+               a || ' / ' || b AS fiche
+        FROM orientes ORDER BY sujet_id, predicat, objet_id, fiche
+        """
+    )
+
+
+def _direction(alias: str) -> str:
+    """Sort key of a fiche in a link that a rule found: the smaller one is the subject.
+
+    What is hosted, or a branch, is the more special activity; what hosts, or has branches, is the
+    more general body with the shorter name. A move leads to the more recent record.
+    """
+    hosts = ", ".join(f"'{code}'" for code in _HOST_TYPES)
+    return f"""(
+        CASE p.predicat WHEN 'demenage' THEN -date_diff('day', DATE '1970-01-01',
+                 CAST(coalesce({alias}.date_maj, {alias}.derniere_vue) AS DATE))
+             ELSE coalesce(list_position([{hosts}], {alias}.type), 0) END,
+        -len({alias}.nom), {alias}.source_id, {alias}.cle_source)"""
 
 
 def _resources(con: duckdb.DuckDBPyConnection) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,6 +28,8 @@ from lowtech_data.extract.base import REJECT_SCHEMA, PayloadError
 from lowtech_data.model import SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
+
+_log = logging.getLogger(__name__)
 
 MAX_LOSS = 0.30
 """Share of a source's fiches that may vanish in one harvest before it is refused: a listing that
@@ -146,17 +150,15 @@ def refresh(
     """Harvest one source and store what it says; without a client, from the bytes already kept.
 
     Failures of the source (network, refusal, payload, volume) are outcomes, never exceptions: other
-    sources go on, and the last good fiches stay. Anything else is our own fault and is raised.
+    sources go on, and the last good fiches stay. So is a bug that one payload wakes in the code that
+    reads it, which is logged with its traceback. Faults of this machine are raised.
     """
     previous = load(warehouse, source.id)
     store = capture.Store(warehouse.captures)
     platform = extract.PLATFORMS[source.plateforme]
     started = _instant(now)
     try:
-        if client is None and not source.is_local:
-            harvest = capture.replay(source, store)
-        else:
-            harvest = capture.harvest(source, platform, registry, store, client, now=now)
+        harvest = capture.harvest(source, platform, registry, store, client, now=now)
     except capture.CaptureError as error:
         return _failure(source, warehouse, previous, started, "erreur_acces", str(error))
 
@@ -165,10 +167,17 @@ def refresh(
         return _unchanged(source, warehouse, previous, harvest)
     try:
         extraction = extract.extract(source, platform, [page.page() for page in harvest.pages])
-    except PayloadError as error:
+        with duckdb.connect() as con:
+            clean = normalise.normalise(con, extraction.fiches)
+    except (PayloadError, capture.CaptureError) as error:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(error))
-    with duckdb.connect() as con:
-        clean = normalise.normalise(con, extraction.fiches)
+    except OSError:
+        raise
+    except Exception as error:
+        _log.exception("source %s", source.id)
+        return _failure(
+            source, warehouse, previous, harvest.started, "rejetee_qualite", _bug(error)
+        )
     found = clean.fiches.num_rows
     rejects = pa.concat_tables([extraction.rejects, clean.rejects])
     refusal, warnings = _volume(source, found, previous)
@@ -196,6 +205,13 @@ def refresh(
     )
     _save(warehouse, source.id, state, fiches, clean.transformations, rejects)
     return Outcome(source.id, "ok", found, row, tuple(warnings), day, counts)
+
+
+def _bug(error: Exception) -> str:
+    """An error of ours in one line, with the place to look at."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, ligne {frame.lineno}"
+    return f"erreur du programme en lisant la réponse ({place}) : {type(error).__name__} : {error}"
 
 
 def _volume(source: Source, found: int, previous: Snapshot | None) -> tuple[str | None, list[str]]:

@@ -123,7 +123,9 @@ class Table:
                 line += f' REFERENCES "{target}"("{column}")'
             lines.append(line)
         key = ", ".join(f'"{name}"' for name in self.key)
-        lines.append(f"PRIMARY KEY ({key})")
+        # SQLite makes every column of a primary key NOT NULL in a STRICT table.
+        whole = all(self.column(name).required for name in self.key)
+        lines.append(f"{'PRIMARY KEY' if whole else 'UNIQUE'} ({key})")
         return f'CREATE TABLE "{self.name}" (\n  ' + ",\n  ".join(lines) + "\n) STRICT"
 
 
@@ -392,8 +394,8 @@ PROVENANCES = Table(
         Column("entite_id", _T, "Entité", "Entity", required=True),
         Column("champ", _T, "Champ", "Field", required=True),
         Column("valeur", _T, "Valeur", "Value", required=True),
-        Column("source_id", _T, "Source", "Source", references="sources.id"),
-        Column("cle_source", _T, "Clé dans la source", "Key in the source"),
+        Column("source_id", _T, "Source", "Source", references="sources.id", required=True),
+        Column("cle_source", _T, "Clé dans la source", "Key in the source", required=True),
         Column("capture", _T, "SHA-256 de la capture", "SHA-256 of the capture"),
         Column("valeur_source", _T, "Valeur d’origine", "Original value"),
         Column("regle", _T, "Règle", "Rule"),

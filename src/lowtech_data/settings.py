@@ -1,0 +1,18 @@
+"""Where this checkout's folders are, and what the environment says of whoever runs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+SOURCES = PROJECT / "sources.yaml"
+WAREHOUSE = PROJECT / "warehouse" / "data"
+CURATED = PROJECT / "warehouse" / "curated"
+SAMPLE = PROJECT / "warehouse" / "sample"
+
+CONTACT = os.environ.get("LOWTECH_CONTACT", "contact non renseigné")
+"""Address or page given to those who are harvested, with every request."""
+
+ALLOWED_NETWORKS = tuple(os.environ.get("LOWTECH_RESEAUX_PERMIS", "").split())
+"""Networks that are not public and may be contacted all the same, separated by spaces."""
