@@ -380,9 +380,9 @@ def _fields_and_codes(
 ) -> Iterator[str]:
     """`champs` name fields that exist; `selection.codes` are among the codes of the source."""
     for index, source in sources:
-        for name in source.champs if targets is not None else ():
-            if name not in (targets or ()):
-                text = f"champs.{name} : champ inconnu{_nearest(name, sorted(targets or ()))}"
+        for name in source.champs:
+            if targets is not None and name not in targets:
+                text = f"champs.{name} : champ inconnu{_nearest(name, sorted(targets))}"
                 yield file.problem(index, ["champs", name], text)
         for code in source.selection.codes if source.selection else ():
             if code not in source.codes:
@@ -408,6 +408,8 @@ def _options(
                 )
                 yield file.problem(index, ["plateforme"], text)
             continue
+        if source.etat != "active" and not source.options:
+            continue  # what the site looks like may still have to be found out
         try:
             model.model_validate(source.options)
         except ValidationError as error:
