@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import socket
 import ssl
 import struct
@@ -380,9 +381,10 @@ def test_other_and_chained_encodings_are_refused(site, client, source, encoding)
 
 
 def test_a_body_shorter_than_announced_is_refused(site, client, source) -> None:
-    site.pages["/liste"] = answer(b"court", Content_Length="100", Connection="close")
-    site.pages["/liste"] = then_close(site.pages["/liste"])
-    assert failure(client, source).kind is FailureKind.TRUNCATED
+    site.pages["/liste"] = then_close(answer(b"court", Content_Length="100"))
+    error = failure(client, source)
+    assert error.kind is FailureKind.TRUNCATED
+    assert "plus court que la taille annoncée" in error.message
 
 
 def then_close(page: Answer) -> Answer:
@@ -672,27 +674,62 @@ def test_one_request_at_a_time_per_host_even_for_two_sources(site, real_time_cli
 # TLS
 
 
-def certificate(folder: Path, name: str, host: str, *dates: str) -> tuple[Path, Path]:
-    key, cert = folder / f"{name}.key", folder / f"{name}.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-keyout", str(key), "-out", str(cert), "-subj", f"/CN={host}"]
-    command += ["-addext", f"subjectAltName=DNS:{host}", *(dates or ("-days", "2"))]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"openssl: {done.stderr.decode()[-200:]}")
+OPENSSL_CONFIG = """
+[req]
+distinguished_name = name
+prompt = no
+[name]
+CN = liste.test
+[ca]
+default_ca = own
+[own]
+database = {folder}/index
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = policy
+x509_extensions = extensions
+[policy]
+commonName = supplied
+[extensions]
+subjectAltName = DNS:liste.test
+basicConstraints = CA:TRUE
+"""
+
+
+def certificate(folder: Path, until: str) -> tuple[Path, Path]:
+    """Key and self-signed certificate of liste.test, valid from 2020 to `until`."""
+    folder.mkdir()
+    config, key, request, cert = (folder / name for name in ("conf", "key", "csr", "pem"))
+    config.write_text(OPENSSL_CONFIG.format(folder=folder))
+    (folder / "index").touch()
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key]
+    dates = ["-startdate", "20200101000000Z", "-enddate", until]
+    sign = ["-batch", "-selfsign", "-keyfile", key, "-in", request, "-out", cert, "-notext"]
+    for command in (
+        ["req", "-config", config, *new_key, "-out", request],
+        ["ca", "-config", config, *sign, *dates],
+    ):
+        subprocess.run(["openssl", *map(str, command)], capture_output=True, check=True)
     return key, cert
 
 
-@pytest.fixture
-def secure_site(tmp_path) -> Iterator[tuple[Site, Path]]:
-    key, cert = certificate(tmp_path, "liste", "liste.test")
-
+def serve_tls(key: Path, cert: Path) -> Site:
     def wrap(server) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
 
-    site = serve(wrap)
+    return serve(wrap)
+
+
+needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl command")
+
+
+@pytest.fixture
+def secure_site(tmp_path) -> Iterator[tuple[Site, Path]]:
+    key, cert = certificate(tmp_path / "tls", "29990101000000Z")
+    site = serve_tls(key, cert)
     yield site, cert
     site.server.shutdown()
     site.server.server_close()
@@ -709,6 +746,7 @@ def secure_client(time_: FakeTime, ca_file: Path | None) -> Client:
     )
 
 
+@needs_openssl
 def test_a_certificate_is_checked_against_the_name_not_the_address(secure_site, time_) -> None:
     site, cert = secure_site
     site.pages["/"] = answer(b"x")
@@ -719,6 +757,7 @@ def test_a_certificate_is_checked_against_the_name_not_the_address(secure_site, 
     assert failure(client, other).kind is FailureKind.TLS
 
 
+@needs_openssl
 def test_a_self_signed_certificate_is_refused(secure_site, time_) -> None:
     site, _ = secure_site
     error = failure(secure_client(time_, None), a_source(site.url(scheme="https")))
@@ -726,6 +765,18 @@ def test_a_self_signed_certificate_is_refused(secure_site, time_) -> None:
     assert site.requests == []
 
 
+@needs_openssl
+def test_an_expired_certificate_is_refused(time_, tmp_path) -> None:
+    key, cert = certificate(tmp_path / "tls", "20200102000000Z")
+    site = serve_tls(key, cert)
+    error = failure(secure_client(time_, cert), a_source(site.url(scheme="https")))
+    site.server.shutdown()
+    site.server.server_close()
+    assert error.kind is FailureKind.TLS
+    assert "expired" in error.message
+
+
+@needs_openssl
 def test_a_redirect_from_https_to_http_is_refused(secure_site, time_) -> None:
     site, cert = secure_site
     site.pages["/"] = moved(site.url("/ici"))
@@ -734,6 +785,7 @@ def test_a_redirect_from_https_to_http_is_refused(secure_site, time_) -> None:
     assert "https vers http" in error.message
 
 
+@needs_openssl
 def test_deadline_and_size_hold_under_tls(secure_site, tmp_path) -> None:
     site, cert = secure_site
     client = Client(contact="c", allowed_networks=[LOOPBACK], resolve=to_loopback, ca_file=cert)

@@ -31,7 +31,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, IncompleteRead, ReadTimeoutError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from lowtech_data.capture import robots as robots_txt
 from lowtech_data.capture.address import (
@@ -542,7 +542,7 @@ class _Session:
             )
 
     def _failure(self, url: str, error: Exception) -> CaptureError | _ConnectionFailedError:
-        reason = shown(str(error))
+        reason = _reason(error)
         if self._line.expired or isinstance(error, requests.Timeout):
             return _late(url)
         if isinstance(error, requests.exceptions.SSLError):
@@ -569,8 +569,8 @@ class _Session:
             return _late(url)
         what = (
             "plus court que la taille annoncée"
-            if isinstance(error, IncompleteRead)
-            else f"interrompu ({shown(str(error))})"
+            if any(isinstance(cause, http.client.IncompleteRead) for cause in _causes(error))
+            else f"interrompu ({_reason(error)})"
         )
         return CaptureError(
             FailureKind.TRUNCATED,
@@ -586,15 +586,26 @@ def _late(url: str) -> CaptureError:
     )
 
 
-def _is_malformed(error: BaseException) -> bool:
-    """Whether what came back was not acceptable HTTP, as opposed to a connection that was cut."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _reason(error: BaseException) -> str:
+    """What happened first: libraries wrap it in words that say less."""
+    *_, first = _causes(error)
+    return shown(str(first) or type(first).__name__)
+
+
+def _is_malformed(error: BaseException) -> bool:
+    """Whether what came back was not acceptable HTTP, as opposed to a connection that was cut."""
+    for cause in _causes(error):
         if isinstance(cause, http.client.RemoteDisconnected | ConnectionError):
             return False
         if isinstance(cause, http.client.HTTPException | requests.exceptions.InvalidHeader):
             return True
-        cause = cause.__context__
     return False
 
 
