@@ -195,7 +195,7 @@ def test_aliases_are_refused_before_they_expand(tmp_path: Path) -> None:
 
 
 def test_deep_nesting_and_huge_files_are_refused(tmp_path: Path) -> None:
-    assert "trop de niveaux" in problems(tmp_path, "[" * 5_000 + "]" * 5_000)[0]
+    assert "plus de 20 niveaux imbriqués" in problems(tmp_path, "[" * 5_000 + "]" * 5_000)[0]
     assert "n’est pas un registre" in problems(tmp_path, "#" * (registry.MAX_FILE_BYTES + 1))[0]
 
 

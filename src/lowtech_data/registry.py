@@ -26,6 +26,9 @@ from lowtech_data.model import codes_of
 MAX_FILE_BYTES = 2_000_000
 """A registry of a few hundred sources is a hundred times smaller; beyond, the file is not ours."""
 
+MAX_DEPTH = 20
+"""Nesting of the file; a source needs six levels."""
+
 
 def _code(name: str) -> Any:
     """A string restricted to a published code list, by its name in `model.codes`."""
@@ -333,9 +336,6 @@ class _File:
             problem = getattr(error, "problem", None) or error
             text = f"{path}:{mark.line + 1 if mark else 1} : YAML illisible : {problem}"
             raise RegistryError([text]) from error
-        except RecursionError as error:
-            text = f"{path} : YAML illisible : trop de niveaux imbriqués"
-            raise RegistryError([text]) from error
         if not isinstance(content, dict) or not isinstance(content.get("sources"), list):
             raise RegistryError([f"{path}:1 : attendu une clé « sources » avec une liste"])
         return cls(path, content, tree)
@@ -349,7 +349,15 @@ class _File:
 
 
 def _parse(text: str) -> tuple[Any, yaml.Node | None]:
+    depth = 0
     for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(
+                problem=f"plus de {MAX_DEPTH} niveaux imbriqués",
+                problem_mark=event.start_mark,  # type: ignore[arg-type]
+            )
         # A few lines of aliases to aliases expand to gigabytes.
         if isinstance(event, yaml.AliasEvent):
             raise yaml.MarkedYAMLError(
