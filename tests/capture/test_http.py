@@ -308,7 +308,7 @@ def test_the_deadline_ends_a_response_that_drips(site, real_time_client, head) -
     source = a_source(site.url("/liste"), limites={"delai_s": 0.5, "pause_s": 0, "essais": 1})
     error = failure(real_time_client, source)
     assert error.kind is FailureKind.DEADLINE
-    assert 0.4 < time.monotonic() - begin < 2
+    assert 0.4 < time.monotonic() - begin < 4
 
 
 def test_the_deadline_ends_a_tls_handshake_that_never_answers(real_time_client) -> None:
@@ -794,6 +794,6 @@ def test_deadline_and_size_hold_under_tls(secure_site, tmp_path) -> None:
     source = a_source(site.url(scheme="https"), limites=limits)
     begin = time.monotonic()
     assert failure(client, source).kind is FailureKind.DEADLINE
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 4
     site.pages["/"] = endless
     assert failure(client, source).kind is FailureKind.SIZE
