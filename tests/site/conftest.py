@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +27,7 @@ HOSTILE = (
 HOSTILE_ID = "lt-zzzzzzzzzz0"
 RENNES_ID = "lt-0000000001a"
 
-# nom, type, adresse, code_postal, commune, code_insee, departement, region, latitude, longitude, site
+# The columns are those that `_initiative` unpacks.
 PLACES: tuple[tuple[Any, ...], ...] = (
     ("ICI Montreuil", "manufacture_collaborative", "135 boulevard Chanzy", "93100", "Montreuil",
      "93048", "93", "11", 48.859, 2.42583, "http://www.icimontreuil.com/"),
@@ -145,7 +144,7 @@ def _hostile_row(table: str) -> dict[str, Any]:
 
 
 def fill(rows: Rows, marker: str, extra: int) -> None:
-    """Put in the whole small base; `marker` is in every name, so that releases can be told apart."""
+    """Put in the whole small base; `marker` ends every name and tells releases apart."""
     for source, name, licence in (
         ("bzh_fablab", "Fablabs bretons", "cc-by-4.0"),
         ("cget_2019", "Tiers-lieux 2019", "lov2"),
@@ -260,7 +259,7 @@ def publish(folder: Path) -> None:
     link = folder.parent / ".courante"
     link.unlink(missing_ok=True)
     link.symlink_to(folder.name)
-    os.replace(link, folder.parent / "courante")
+    link.replace(folder.parent / "courante")
 
 
 @asynccontextmanager
@@ -295,7 +294,9 @@ class Reader:
 
         return self._runner.run(ask())
 
-    def raw(self, raw_path: bytes, query: bytes = b"", method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    def raw(
+        self, raw_path: bytes, query: bytes = b"", method: str = "GET"
+    ) -> tuple[int, dict[str, str], bytes]:
         """A request whose path no client would send as it is."""
         import asyncio
 
@@ -314,13 +315,16 @@ class Reader:
             "headers": [(b"host", b"lowtech.test")], "client": ("203.0.113.9", 1),
             "server": ("lowtech.test", 80), "root_path": "",
         }  # fmt: skip
-        self._runner.run(self.app(scope, receive, send))
+        self._runner.run(self._answer(scope, receive, send))
         headers = {k.decode().lower(): v.decode() for k, v in messages[0]["headers"]}
         body = b"".join(m.get("body", b"") for m in messages[1:])
         return messages[0]["status"], headers, body
 
+    async def _answer(self, *connection: Any) -> None:
+        await self.app(*connection)
+
     def close(self) -> None:
-        self._runner.run(self.app._switch.close())
+        self._runner.run(self.app.close())
         self._runner.close()
 
 

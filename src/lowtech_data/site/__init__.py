@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lowtech_data.site.http import AsgiApp
+    from lowtech_data.site.http import Front
 
 __all__ = ["build_app", "serve"]
 
 
 def build_app(
     warehouse: Path, *, public_url: str | None = None, contact: str | None = None
-) -> AsgiApp:
+) -> Front:
     """The whole site as one ASGI application, on the release that `courante` points to.
 
     `public_url` (`https://exemple.fr`) fixes the host of the absolute addresses in answers; without
     it they follow the request. `contact` is the address shown under « Signaler une erreur ».
-    Raises `ReleaseError` when there is no release to serve.
+    `close` ends what it opened, when no server does. Raises `ReleaseError` without a release.
     """
     from lowtech_data.site.app import build
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import queue
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +38,9 @@ def _code_tag() -> str:
     """Names the code that renders: a new template must not meet an old ETag."""
     digest = hashlib.sha256()
     for folder in (TEMPLATES.parent, QUERIES_DIR):
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in {".py", ".html", ".css", ".sql"}):
+        for path in sorted(
+            p for p in folder.rglob("*") if p.suffix in {".py", ".html", ".css", ".sql"}
+        ):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:8]
 
@@ -57,6 +58,7 @@ class SiteDatasette(Datasette):  # type: ignore[misc]  # datasette has no types
     """A Datasette that our plugin recognises: in any other one it stays inert."""
 
     def __init__(self, context: SiteContext, watchdog: Watchdog) -> None:
+        """Open the release of `context`."""
         # Set first: Datasette's constructor already calls hooks.
         self.lowtech_site = context
         super().__init__(settings=SETTINGS, template_dir=str(TEMPLATES), cors=True, memory=True)
@@ -65,11 +67,15 @@ class SiteDatasette(Datasette):  # type: ignore[misc]  # datasette has no types
             GuardedDatabase(self, str(context.release.database), watchdog), name=DATABASE
         )
 
+    async def refresh_schemas(self) -> None:
+        """Nothing: a release never changes, and nobody reads the catalogue this would fill."""
+
 
 class DatasetteSite:
     """One release, served."""
 
     def __init__(self, context: SiteContext, code_tag: str) -> None:
+        """Open the release of `context`; `code_tag` names the code that renders it."""
         self.tag = f"{context.release.version}.{code_tag}"
         self._watchdog = Watchdog(WATCHDOG_S)
         self._datasette = SiteDatasette(context, self._watchdog)
@@ -84,36 +90,13 @@ class DatasetteSite:
         """Start hooks and count rows, which Datasette would do during the first request."""
         await self._datasette.invoke_startup()
         await self._datasette.get_database(DATABASE).table_counts(limit=500)
-        await self._datasette.refresh_schemas()
 
     def close(self) -> None:
         """Wait for idle threads, then close every connection."""
         self._datasette.executor.shutdown(wait=True)
         self._watchdog.stop()
         for database in self._datasette.databases.values():
-            _end_writer(database)
             database.close()
-
-
-def _end_writer(database: Any) -> None:
-    """End the thread that writes Datasette's internal tables; it has no way to end by itself."""
-    if database._write_queue is None:
-        return
-
-    @dataclass
-    class _Nothing:
-        sync_q: queue.Queue[Any]
-
-    def leave(_connection: Any) -> None:
-        raise SystemExit
-
-    @dataclass
-    class _Last:
-        fn: Callable[[Any], None]
-        reply_queue: _Nothing
-
-    database._write_queue.put(_Last(leave, _Nothing(queue.Queue())))
-    database._write_thread.join()
 
 
 def build(warehouse: Path, *, public_url: str | None = None, contact: str | None = None) -> Front:

@@ -24,7 +24,7 @@ logger = logging.getLogger("lowtech_data.site")
 Result = TypeVar("Result")
 
 LIMITS: dict[int, int] = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 500_000,
+    sqlite3.SQLITE_LIMIT_LENGTH: 200_000,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 20_000,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20,
@@ -39,8 +39,8 @@ LIMITS: dict[int, int] = {
 }
 """SQLite's own limits (https://www.sqlite.org/limits.html), far above what our pages need.
 
-The length of a value is the square root of the longest time of one call: `instr` and `replace` of a
-needle in a haystack of that size are the slowest functions that remain.
+One call is not interrupted, and the slowest that remain, `instr` and `replace` of a needle in a
+haystack, take the square of the length of a value: a second at this one.
 """
 
 HEAP_BYTES = 256_000_000
@@ -106,11 +106,7 @@ def authorize(
             and second is not None
             and second.lower() in DENIED_FUNCTIONS
         )
-        or (
-            action == sqlite3.SQLITE_READ
-            and first is not None
-            and first.lower() in DENIED_TABLES
-        )
+        or (action == sqlite3.SQLITE_READ and first is not None and first.lower() in DENIED_TABLES)
         or (
             action == sqlite3.SQLITE_PRAGMA
             and first is not None
@@ -144,6 +140,7 @@ class Watchdog:
     """Interrupts every connection that works for longer than a limit of wall-clock time."""
 
     def __init__(self, limit_s: float) -> None:
+        """Start watching; `limit_s` is the longest that one job may last, in seconds."""
         self._limit_s = limit_s
         self._lock = threading.Lock()
         self._work = threading.Event()
@@ -188,6 +185,7 @@ class GuardedDatabase(Database):  # type: ignore[misc]  # datasette has no types
     """A Datasette database whose work is watched and whose refusals are logged soberly."""
 
     def __init__(self, datasette: Any, path: str, watchdog: Watchdog) -> None:
+        """The immutable database at `path`."""
         super().__init__(datasette, path=path, is_mutable=False)
         self._watchdog = watchdog
 
@@ -238,6 +236,7 @@ class SqlTurns:
     """One free SQL question at a time per client, few in all, and a short queue."""
 
     def __init__(self, *, running: int = 3, waiting: int = 8, patience_s: float = 2.0) -> None:
+        """How many run and wait at once, and for how many seconds one waits."""
         self._slots = asyncio.Semaphore(running)
         self._waiting_limit = waiting
         self._patience_s = patience_s

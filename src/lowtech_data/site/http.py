@@ -61,6 +61,7 @@ class Front:
     """ASGI: refuses what is not a reading of ours, passes the rest to the current release."""
 
     def __init__(self, switch: Switch, *, public_url: str | None = None) -> None:
+        """In front of `switch`; `public_url` fixes scheme and host of absolute addresses."""
         self._switch = switch
         self._turns = SqlTurns()
         self._public = urlsplit(public_url) if public_url else None
@@ -72,13 +73,17 @@ class Front:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
 
+    async def close(self) -> None:
+        """Close the releases that are open, after what is under way."""
+        await self._switch.close()
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                await self._switch.close()
+                await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -120,7 +125,8 @@ class Front:
         dropped = {b"cookie", b"authorization", b"if-none-match"}
         headers = [(k, v) for k, v in scope["headers"] if k.lower() not in dropped]
         inner = dict(scope, headers=headers)
-        if scope["method"] == "HEAD":
+        if scope["method"] == "HEAD" and not _is_download(scope):
+            # The length and the headers must be those of the whole answer.
             inner["method"] = "GET"
         if self._public:
             inner["scheme"] = self._public.scheme
@@ -204,7 +210,9 @@ class _Answer:
         """Take one message of the application."""
         if message["type"] == "http.response.start":
             self._start = message
-            self._through = not _content_type(message).startswith(_TEXT) or _is_download(self._scope)
+            self._through = not _content_type(message).startswith(_TEXT) or _is_download(
+                self._scope
+            )
             if self._through:
                 length = [(k, v) for k, v in message["headers"] if k.lower() == b"content-length"]
                 await self._begin([*self._headers(), *length])

@@ -90,8 +90,7 @@ def listing(connection: sqlite3.Connection, search: Search) -> dict[str, Any]:
         "page": find(connection, search),
         "choices": found,
         "names": {
-            level: {code: row["nom"] for code, row in rows.items()}
-            for level, rows in names.items()
+            level: {code: row["nom"] for code, row in rows.items()} for level, rows in names.items()
         },
         "map": dot_map(positions(connection, search)),
     }

@@ -10,10 +10,13 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from datasette import hookimpl
+from pluggy import HookimplMarker
 
 if TYPE_CHECKING:
     from lowtech_data.site.app import SiteContext
+
+
+hookimpl = HookimplMarker("datasette")
 
 
 def _context(datasette: Any) -> SiteContext | None:
@@ -68,9 +71,7 @@ def register_output_renderer(datasette: Any) -> list[dict[str, Any]]:
         return []
     from lowtech_data.site.views import can_render_geojson, render_geojson
 
-    return [
-        {"extension": "geojson", "render": render_geojson, "can_render": can_render_geojson}
-    ]
+    return [{"extension": "geojson", "render": render_geojson, "can_render": can_render_geojson}]
 
 
 @hookimpl

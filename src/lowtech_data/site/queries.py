@@ -50,17 +50,14 @@ def parse_query(name: str, text: str) -> NamedQuery:
     header: dict[str, str] = {}
     params: dict[str, str] = {}
     lines = text.splitlines()
-    body = 0
-    for body, line in enumerate(lines):
-        match = _HEADER.match(line)
-        if match is None:
-            break
+    while lines and (match := _HEADER.match(lines[0])):
+        del lines[0]
         key = match["key"]
         if key.startswith("param"):
             params[key.split()[1]] = match["value"]
         else:
             header[key] = match["value"]
-    sql = "\n".join(lines[body:]).strip().rstrip(";")
+    sql = "\n".join(lines).strip().rstrip(";")
     missing = [key for key in ("titre", "title", "description") if key not in header]
     used = set(_PARAM.findall(re.sub(r"'[^']*'", "", sql)))
     if missing or used != set(params):
@@ -68,9 +65,7 @@ def parse_query(name: str, text: str) -> NamedQuery:
             f"{name}.sql : en-tête incomplet. Manque : {', '.join(missing) or 'rien'} ; "
             f"paramètres décrits {sorted(params)}, employés {sorted(used)}."
         )
-    return NamedQuery(
-        name, header["titre"], header["title"], header["description"], params, sql
-    )
+    return NamedQuery(name, header["titre"], header["title"], header["description"], params, sql)
 
 
 def read_queries(folder: Path) -> dict[str, NamedQuery]:

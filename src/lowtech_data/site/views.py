@@ -28,12 +28,12 @@ logger = logging.getLogger("lowtech_data.site")
 Result = TypeVar("Result")
 
 CHUNK = 262_144
-_LABELS = {
-    name: {code.code: code.label_fr for code in codes} for name, codes in LISTS.items()
-}
+ROBOTS = "User-agent: *\nDisallow: /lowtech\nDisallow: /*?\nDisallow: /telechargements/\n"
+_LABELS = {name: {code.code: code.label_fr for code in codes} for name, codes in LISTS.items()}
 _MONTHS = (
-    "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
-)
+    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre",
+    "octobre", "novembre", "décembre",
+)  # fmt: skip
 _THIN = "\u202f"
 
 
@@ -112,7 +112,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "lien_courriel": mail_link,
     "sans_protocole": bare,
     "textes": pages.texts,
-    "requete": lambda values: urlencode(values),
+    "requete": urlencode,
 }
 
 
@@ -122,6 +122,7 @@ def common_variables(context: Any) -> dict[str, Any]:
         "style": Markup(STYLE),  # noqa: S704  # our own file
         "release": context.release,
         "contact": context.contact,
+        "questions": context.queries,
         "licence": LICENCE,
         "licence_url": LICENCE_URL,
     }
@@ -159,9 +160,6 @@ async def home(datasette: Any, request: Any) -> Response:
     """The front page."""
     context = await _read(datasette, pages.home)
     return await _page(datasette, request, "accueil.html", context)
-
-
-_CANONICAL = {"region": "code", "departement": "code", "type": "code", "theme": "code"}
 
 
 async def listing(datasette: Any, request: Any) -> Response:
@@ -225,9 +223,7 @@ def _features(rows: list[dict[str, Any]]) -> dict[str, Any]:
         properties = {k: v for k, v in row.items() if k not in {"latitude", "longitude"}}
         latitude, longitude = row["latitude"], row["longitude"]
         placed = isinstance(latitude, int | float) and isinstance(longitude, int | float)
-        geometry = (
-            {"type": "Point", "coordinates": [longitude, latitude]} if placed else None
-        )
+        geometry = {"type": "Point", "coordinates": [longitude, latitude]} if placed else None
         feature = {"type": "Feature", "geometry": geometry, "properties": properties}
         if "id" in row:
             feature["id"] = row["id"]
@@ -302,7 +298,6 @@ async def source(datasette: Any, request: Any) -> Response:
 async def data(datasette: Any, request: Any) -> Response:
     """Downloads, tables and questions."""
     context = await _read(datasette, pages.data)
-    context["queries"] = _site(datasette).queries
     return await _page(datasette, request, "donnees.html", context)
 
 
@@ -371,7 +366,7 @@ async def download(datasette: Any, request: Any, send: Any) -> Response | None:
 
 async def robots(datasette: Any, request: Any) -> Response:
     """Robots read the pages, not every combination of filters, nor the raw database."""
-    return Response.text("User-agent: *\nDisallow: /lowtech\nDisallow: /*?\nDisallow: /telechargements/\n")
+    return Response.text(ROBOTS)
 
 
 async def nothing(datasette: Any, request: Any) -> Response:
@@ -399,9 +394,7 @@ ROUTES: list[tuple[str, Any]] = [
 # Errors.
 
 
-async def _error(
-    datasette: Any, request: Any, status: int, title: str, message: str
-) -> Response:
+async def _error(datasette: Any, request: Any, status: int, title: str, message: str) -> Response:
     context = {"status": status, "title": title, "error": message}
     return await _page(datasette, request, "error.html", context, status)
 
@@ -417,8 +410,10 @@ def _told(exception: Exception) -> tuple[int, str, str]:
     if isinstance(exception, Base400):
         return exception.status, "Demande refusée", message
     if type(exception).__name__ == "QueryInterrupted" or message == "interrupted":
-        return 400, "Question trop longue", (
-            "La question a dépassé le temps permis. Réduisez-la, ou téléchargez la base : /donnees"
+        return (
+            400,
+            "Question trop longue",
+            "La question a dépassé le temps permis. Réduisez-la, ou prenez la base : /donnees",
         )
     # A Datasette error says 500 also for an unknown column to sort by: it is the request's.
     if isinstance(exception, _REQUEST_ERRORS) or hasattr(exception, "error_dict"):
@@ -431,9 +426,7 @@ async def error_answer(datasette: Any, request: Any, exception: Exception) -> Re
     """The answer to an error: in words, as JSON where JSON was asked, never with a path."""
     status, title, message = _told(exception)
     if status >= 500:
-        logger.error(
-            "page_failed path=%s", for_log(request.path), exc_info=exception
-        )
+        logger.error("page_failed path=%s", for_log(request.path), exc_info=exception)
     if re.search(r"\.(geo)?json$", request.path):
         return _json({"ok": False, "error": message, "status": status, "title": title}, status)
     return await _error(datasette, request, status, title, message)
