@@ -150,7 +150,7 @@ def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> tuple[pa.Table, pa.
     resource.stage(con)
     _identity(con)
     _left_out(con)
-    return _fiches(con), _changes(con), _rejects(con)
+    return _fiches(con, raw.num_rows), _changes(con), _rejects(con)
 
 
 def _identity(con: duckdb.DuckDBPyConnection) -> None:
@@ -195,38 +195,68 @@ def _left_out(con: duckdb.DuckDBPyConnection) -> None:
     journal.reject(con, "*", regle="regle", value="valeur", select="FROM n_out")
 
 
-def _fiches(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    con.execute(
-        """CREATE OR REPLACE TEMP TABLE n_clean AS
-        SELECT i.n, i.source_id, i.cle_source, i.entite, w.url, i.capture, i.pointeur,
-            i.regle_selection, m.nom, m.noms_alternatifs, k.nature, k.type, k.familles, k.themes,
-            []::VARCHAR[] AS piliers, []::VARCHAR[] AS principes, s.resume, a.adresse,
-            a.complement_adresse, c.code_postal,
-            coalesce(c.commune, CASE WHEN c.refus IS NOT NULL
-                THEN left(replace(t.commune, chr(10), ' '), 100) END) AS commune,
-            c.code_insee, c.code_arrondissement, c.code_epci, c.code_departement, c.code_region,
-            p.latitude, p.longitude, p.precision_geo, k.itinerant, w.site_web, e.courriel,
-            f.telephone, d.siret, d.rna, h.horaires,
-            CASE WHEN m.personne AND k.statut = 'publie' THEN 'a_verifier'
-                ELSE coalesce(k.statut, 'publie') END AS statut,
-            j.date_maj, l.licence, s.attribution, r.nature_ressource,
-            coalesce(r.etapes, []) AS etapes, r.difficulte, r.duree AS duree_h, r.cout AS cout_eur,
-            r.langue, j.date_publication, coalesce(d.identifiants, []) AS identifiants
-        FROM n_identity i
-        JOIN n_txt t ON i.n = t.n JOIN n_name m ON i.n = m.n JOIN n_web w ON i.n = w.n
-        JOIN n_class k ON i.n = k.n JOIN n_address a ON i.n = a.n JOIN n_commune c ON i.n = c.n
-        LEFT JOIN n_summary s ON i.n = s.n LEFT JOIN n_position p ON i.n = p.n
-        LEFT JOIN n_mail e ON i.n = e.n LEFT JOIN n_phone f ON i.n = f.n
-        LEFT JOIN n_ids d ON i.n = d.n LEFT JOIN n_hours h ON i.n = h.n
-        LEFT JOIN n_dates j ON i.n = j.n LEFT JOIN n_licence l ON i.n = l.n
-        LEFT JOIN n_resource r ON i.n = r.n
-        WHERE i.n NOT IN (SELECT n FROM n_out)"""
-    )
-    columns = ", ".join(field.name for field in CLEAN_SCHEMA if field.name != "empreinte")
-    table = con.sql(
-        f"SELECT {columns}, sha256({_fingerprint()}) AS empreinte FROM n_clean ORDER BY n"
-    ).to_arrow_table()
-    return table.cast(CLEAN_SCHEMA)
+_PLACES = {
+    "n_identity": ("source_id", "cle_source", "entite", "capture", "pointeur", "regle_selection"),
+    "n_web": ("url", "site_web"),
+    "n_name": ("nom", "noms_alternatifs"),
+    "n_class": ("nature", "type", "familles", "themes", "itinerant", "statut"),
+    "n_summary": ("resume", "attribution"),
+    "n_address": ("adresse", "complement_adresse"),
+    "n_commune": (
+        "code_postal",
+        "commune",
+        "code_insee",
+        "code_arrondissement",
+        "code_epci",
+        "code_departement",
+        "code_region",
+    ),
+    "n_position": ("latitude", "longitude", "precision_geo"),
+    "n_mail": ("courriel",),
+    "n_phone": ("telephone",),
+    "n_ids": ("siret", "rna"),
+    "n_identifiers": ("identifiants",),
+    "n_hours": ("horaires",),
+    "n_dates": ("date_maj", "date_publication"),
+    "n_licence": ("licence",),
+    "n_resource": ("nature_ressource", "etapes", "difficulte", "duree_h", "cout_eur", "langue"),
+}
+"""Which table of a batch holds which clean columns. A row that a table does not have says nothing."""
+
+
+def _fiches(con: duckdb.DuckDBPyConnection, rows: int) -> pa.Table:
+    """The clean fiches of a batch: columns are picked by row number, which costs less than joins."""
+    left_out = con.sql("SELECT n FROM n_out").to_arrow_table().column("n").combine_chunks()
+    numbers = pa.array(range(rows), pa.int64())
+    kept = numbers.filter(pc.invert(pc.is_in(numbers, left_out)))
+    columns: dict[str, pa.ChunkedArray] = {}
+    for table, names in _PLACES.items():
+        found = con.sql(f"SELECT n, {', '.join(names)} FROM {table}").to_arrow_table()
+        columns |= _picked(found, kept, names)
+    nothing = pa.nulls(len(kept), pa.list_(pa.string()))
+    columns["piliers"] = columns["principes"] = pa.chunked_array([nothing])
+    empty = pa.scalar([], pa.list_(pa.string()))
+    arrays = [
+        pc.coalesce(columns[field.name], empty)
+        if pa.types.is_list(field.type)
+        else columns[field.name].cast(field.type)
+        for field in CLEAN_SCHEMA
+        if field.name != "empreinte"
+    ]
+    names = [field.name for field in CLEAN_SCHEMA if field.name != "empreinte"]
+    table = pa.Table.from_arrays([*arrays, kept], [*names, "n"])
+    con.register("n_clean", table)
+    prints = con.sql(f"SELECT n, sha256({_fingerprint()}) AS empreinte FROM n_clean")
+    arrays.append(_picked(prints.to_arrow_table(), kept, ("empreinte",))["empreinte"])
+    con.unregister("n_clean")
+    return pa.Table.from_arrays(arrays, schema=CLEAN_SCHEMA)
+
+
+def _picked(
+    found: pa.Table, numbers: pa.Array, names: Collection[str]
+) -> dict[str, pa.ChunkedArray]:
+    places = pc.index_in(numbers, value_set=found.column("n").combine_chunks())
+    return {name: found.column(name).take(places) for name in names}
 
 
 def _fingerprint() -> str:

@@ -18,7 +18,11 @@ _STREET = (
 )
 _BOX = r"(?i)\b(?:b\.?p\.?|c\.?s\.?|tsa|bo[iî]te postale)\s*(?:n°\s*)?\d[\d ]*\d?\b"
 _CEDEX = r"(?i)\bcedex(?:\s+\d{1,2})?\b"
-_TAIL = r"(?i)[\s,–-]*\(?\b(?:f-?)?(\d{5})\)?[\s,-]+([\p{L}][\p{L}\s'’.-]*?(?:\s\d{1,2}(?:er|e|[èe]me)?)?)(?:\s+cedex(?:\s+\d{1,2})?)?(?:,?\s*france)?[\s.,]*$"
+_TAIL = (
+    r"(?i)^(.*?)[\s,–-]*\(?\b(?:f-?)?(\d{5})\)?[\s,-]+(\p{L}[\p{L}\s'’.-]*"
+    r"(?:\s\d{1,2}(?:er|e|[èe]me)?)?)(?:,\s*france)?[\s.,]*$"
+)
+_TAIL_PARTS = "['avant', 'cp', 'commune']"
 
 
 def place(con: duckdb.DuckDBPyConnection) -> None:
@@ -34,9 +38,10 @@ def place(con: duckdb.DuckDBPyConnection) -> None:
             FROM n_txt t JOIN n_raw r ON t.n = r.n
             WHERE t.commune IS NULL AND t.adresse IS NOT NULL AND vide(r.code_insee)),
         avec_cp AS (
-            SELECT n, regexp_extract(adresse, '{_escape(_TAIL)}', 1) AS cp,
-                trim(regexp_extract(adresse, '{_escape(_TAIL)}', 2)) AS commune
-            FROM muets WHERE regexp_matches(adresse, '{_escape(_TAIL)}')),
+            SELECT n, fin.cp AS cp, trim(fin.commune) AS commune FROM (
+                SELECT n, regexp_extract(adresse, '{_escape(_TAIL)}', {_TAIL_PARTS}) AS fin
+                FROM muets WHERE regexp_matches(adresse, '\d{{5}}'))
+            WHERE fin.cp <> ''),
         mots AS MATERIALIZED (
             SELECT m.n, string_split(trim(m.adresse), ' ') AS mots, p.latitude, p.longitude
             FROM muets m JOIN n_point p ON m.n = p.n AND p.refus IS NULL
@@ -86,15 +91,20 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             SELECT *, coalesce(nullif(list_position(list_transform(lignes,
                 lambda x: regexp_matches(x, '{_escape(_STREET)}')), true), 0), 1) AS rang FROM lignes),
         separes AS MATERIALIZED (
-            SELECT *, lignes[rang] AS voie,
-                list_filter(lignes, lambda x, i: i <> rang) AS autres FROM rangs),
-        sans_commune AS MATERIALIZED (
-            SELECT s.*, c.code_postal, c.commune, c.cp,
-                {_without_commune("voie")} AS nue,
-                list_filter(list_transform(autres, lambda x: {_without_commune("x")}),
-                    lambda x: x <> '' AND NOT coalesce(cle_commune(x) = cle_commune(c.commune), false))
-                    AS reste
+            SELECT *, lignes[rang] AS voie FROM rangs),
+        fins AS MATERIALIZED (
+            SELECT s.*, c.code_postal, c.commune, c.cp, cle_commune(c.commune) AS cle,
+                list_transform(lignes, lambda x: CASE WHEN regexp_matches(x, '\d{{5}}')
+                    THEN regexp_extract(x, '{_escape(_TAIL)}', {_TAIL_PARTS}) END) AS fins
             FROM separes s LEFT JOIN n_commune c ON s.n = c.n),
+        sans_commune AS MATERIALIZED (
+            SELECT *, nues[rang] AS nue, list_filter(nues, lambda x, i: i <> rang AND x <> ''
+                AND (regexp_matches(x, '\d') OR coalesce(cle_commune(x) <> cle, true))) AS reste
+            FROM (SELECT *, list_transform(lignes, lambda x, i:
+                CASE WHEN fins[i].cp <> '' AND (fins[i].cp IN (code_postal, cp)
+                        OR code_postal IS NULL)
+                    AND starts_with(cle_commune(fins[i].commune), cle)
+                THEN trim(fins[i].avant, ' ,;-') ELSE x END) AS nues FROM fins)),
         boites AS MATERIALIZED (
             SELECT *, trim(regexp_replace(regexp_replace(nue, '{_escape(_BOX)}', ''),
                     '{_escape(_CEDEX)}', ''), ' ,;-') AS courte,
@@ -102,7 +112,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 nullif(regexp_extract(nue, '{_escape(_CEDEX)}'), '') AS cedex
             FROM sans_commune)
         SELECT n, t, adresse_regle, adresse_montre,
-            nullif(CASE WHEN cle_commune(courte) = cle_commune(commune) THEN ''
+            nullif(CASE WHEN cle_commune(courte) = cle THEN ''
                 ELSE left(courte, {MAX_CHARACTERS}) END, '') AS adresse,
             nullif(left(concat_ws(' - ', array_to_string(reste, ' - '), trim(boite), cedex),
                 {MAX_CHARACTERS}), '') AS complement,
@@ -111,12 +121,15 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         FROM boites"""
     )
     con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE n_address AS
+        rf"""CREATE OR REPLACE TEMP TABLE n_address AS
         WITH reunis AS MATERIALIZED (
             SELECT t.n,
                 CASE WHEN s.n IS NOT NULL THEN s.adresse
-                    WHEN t.adresse IS NOT NULL AND cle_commune(t.adresse) = cle_commune(c.commune)
-                    THEN NULL ELSE t.adresse END AS adresse,
+                    WHEN t.adresse IS NOT NULL AND c.commune IS NOT NULL
+                        AND NOT regexp_matches(t.adresse, '\d')
+                    THEN CASE WHEN cle_commune(t.adresse) <> cle_commune(c.commune)
+                        THEN t.adresse END
+                    ELSE t.adresse END AS adresse,
                 nullif(concat_ws(' - ', nullif(replace(t.complement_adresse, chr(10), ' - '), ''),
                     nullif(s.complement, '')), '') AS complement,
                 s.plusieurs, s.repetee, s.boitee, s.complement AS ajoute, m.personne
@@ -160,15 +173,3 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
 def _escape(pattern: str) -> str:
     return pattern.replace("'", "''")
 
-
-def _without_commune(column: str) -> str:
-    """A line without its trailing postcode and commune, when they are those of the fiche."""
-    tail = _escape(_TAIL)
-    return (
-        f"CASE WHEN regexp_matches({column}, '{tail}') AND"
-        f" (regexp_extract({column}, '{tail}', 1) IN (c.code_postal, c.cp)"
-        f" OR c.code_postal IS NULL) AND c.code_insee IS NOT NULL"
-        f" AND starts_with(cle_commune(regexp_extract({column}, '{tail}', 2)), cle_commune(c.commune))"
-        f" THEN trim(regexp_replace({column}, '{tail}', ''), ' ,;-')"
-        f" ELSE {column} END"
-    )

@@ -29,34 +29,53 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         f"WHEN s IN ({', '.join(map(literal, words.split()))}) THEN '{code}'"
         for code, words in _STATUSES.items()
     )
+    key = """concat_ws(chr(31), coalesce(entite, ''), coalesce(type, ''), coalesce(nature, ''),
+        coalesce(array_to_string(themes, '|'), ''), coalesce(array_to_string(familles, '|'), ''))"""
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE n_kinds AS
+        WITH distincts AS MATERIALIZED (
+            SELECT {key} AS cle, any_value(entite) AS entite, any_value(type) AS type,
+                any_value(nature) AS nature, any_value(themes) AS themes,
+                any_value(familles) AS familles
+            FROM n_raw GROUP BY cle),
+        lus AS MATERIALIZED (
+            SELECT cle, entite,
+                CASE WHEN list_contains({_codes("type")}, type) THEN type END AS type,
+                CASE WHEN list_contains({_codes("nature")}, nature) THEN nature END AS nature,
+                list_filter(list_distinct(coalesce(themes, [])),
+                    lambda x: list_contains({_codes("theme")}, x)) AS themes,
+                list_filter(list_distinct(coalesce(familles, [])),
+                    lambda x: list_contains({_codes("famille")}, x)) AS familles
+            FROM distincts),
+        defauts AS (
+            SELECT l.*, CASE WHEN l.entite = 'initiative' THEN t.nature END AS nature_type,
+                CASE WHEN l.entite = 'initiative' THEN t.themes END AS themes_type,
+                CASE WHEN l.entite = 'initiative' THEN t.familles END AS familles_type
+            FROM lus l LEFT JOIN ref_types t ON l.type = t.type)
+        SELECT cle, type, coalesce(nature, nature_type) AS nature,
+            list_sort(CASE WHEN len(themes) > 0 THEN themes ELSE coalesce(themes_type, []) END)
+                AS themes,
+            list_sort(CASE WHEN len(familles) > 0 THEN familles
+                ELSE coalesce(familles_type, []) END) AS familles,
+            nature IS NULL AND nature_type IS NOT NULL AS nature_par_defaut,
+            len(themes) = 0 AND len(themes_type) > 0 AS themes_par_defaut,
+            len(familles) = 0 AND len(familles_type) > 0 AS familles_par_defaut
+        FROM defauts"""
+    )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE n_class AS
         WITH lus AS MATERIALIZED (
-            SELECT n, entite, statut, itinerant,
-                CASE WHEN list_contains({_codes("type")}, type) THEN type END AS type,
-                CASE WHEN list_contains({_codes("nature")}, nature) THEN nature END AS nature,
-                CASE WHEN len(themes) > 0 THEN list_filter(list_distinct(themes),
-                    lambda x: list_contains({_codes("theme")}, x)) END AS themes,
-                CASE WHEN len(familles) > 0 THEN list_filter(list_distinct(familles),
-                    lambda x: list_contains({_codes("famille")}, x)) END AS familles,
+            SELECT n, {key} AS cle, statut AS statut_source, itinerant AS itinerant_source,
                 lower(trim(statut)) AS s, lower(trim(itinerant)) AS i
             FROM n_raw)
-        SELECT l.n, l.type, l.statut AS statut_source, l.itinerant AS itinerant_source,
-            coalesce(l.nature, CASE WHEN l.entite = 'initiative' THEN t.nature END) AS nature,
-            list_sort(CASE WHEN len(l.themes) > 0 THEN l.themes WHEN l.entite = 'initiative'
-                THEN coalesce(t.themes, []) ELSE [] END) AS themes,
-            list_sort(CASE WHEN len(l.familles) > 0 THEN l.familles WHEN l.entite = 'initiative'
-                THEN coalesce(t.familles, []) ELSE [] END) AS familles,
+        SELECT l.n, l.statut_source, l.itinerant_source, k.type, k.nature, k.themes, k.familles,
             CASE WHEN s IS NULL THEN 'publie' {statuses}
-                WHEN regexp_matches(s, '^-\\d+$') THEN 'retire' END AS statut,
+                WHEN regexp_matches(s, '^-\\d+$') THEN 'retire' END AS statut_lu,
+            CASE WHEN m.personne AND coalesce(statut_lu, 'publie') = 'publie' THEN 'a_verifier'
+                ELSE coalesce(statut_lu, 'publie') END AS statut,
             CASE WHEN i IN ({_YES}) THEN true WHEN i IN ({_NO}) THEN false END AS itinerant,
-            len(coalesce(l.themes, [])) = 0 AND len(t.themes) > 0 AND l.entite = 'initiative'
-                AS themes_par_defaut,
-            len(coalesce(l.familles, [])) = 0 AND len(t.familles) > 0 AND l.entite = 'initiative'
-                AS familles_par_defaut,
-            l.nature IS NULL AND t.nature IS NOT NULL AND l.entite = 'initiative'
-                AS nature_par_defaut
-        FROM lus l LEFT JOIN ref_types t ON l.type = t.type"""
+            k.nature_par_defaut, k.themes_par_defaut, k.familles_par_defaut
+        FROM lus l JOIN n_kinds k ON l.cle = k.cle JOIN n_name m ON l.n = m.n"""
     )
     for column in ("type", "nature"):
         reject(
@@ -76,13 +95,13 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             select=f"FROM (SELECT n, unnest({column}) AS v FROM n_raw WHERE len({column}) > 0)"
             f" WHERE NOT list_contains({_codes(codes)}, v)",
         )
-    for column in ("statut", "itinerant"):
+    for column, read in (("statut", "statut_lu"), ("itinerant", "itinerant")):
         reject(
             con,
             column,
             regle=f"'{column}_inconnu'",
             value=f"{column}_source",
-            select=f"FROM n_class WHERE {column} IS NULL AND {column}_source IS NOT NULL",
+            select=f"FROM n_class WHERE {read} IS NULL AND NOT vide({column}_source)",
         )
     for column in ("nature", "themes", "familles"):
         change(

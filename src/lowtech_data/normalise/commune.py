@@ -231,6 +231,10 @@ def _result(con: duckdb.DuckDBPyConnection) -> None:
 
 def _journal(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
+        """UPDATE n_commune SET commune = left(replace(t.commune, chr(10), ' '), 100)
+        FROM n_place t WHERE n_commune.n = t.n AND n_commune.refus IS NOT NULL"""
+    )
+    con.execute(
         """CREATE OR REPLACE TEMP TABLE n_commune_said AS
         SELECT c.*, t.commune AS dite, t.commune_montre AS commune_source, t.commune_regle,
             r.code_postal AS cp_source, r.code_insee AS insee_source
@@ -264,7 +268,7 @@ def _journal(con: duckdb.DuckDBPyConnection) -> None:
         "commune",
         regle="concat_ws('+', commune_regle, 'nom_officiel')",
         source="commune_source",
-        select="FROM n_commune_said WHERE dite IS NOT NULL AND commune IS NOT NULL"
+        select="FROM n_commune_said WHERE dite IS NOT NULL AND code_insee IS NOT NULL"
         " AND commune_source <> commune",
     )
     change(
@@ -272,7 +276,7 @@ def _journal(con: duckdb.DuckDBPyConnection) -> None:
         "commune",
         regle="regle",
         source="NULL",
-        select="FROM n_commune_said WHERE dite IS NULL AND commune IS NOT NULL",
+        select="FROM n_commune_said WHERE dite IS NULL AND code_insee IS NOT NULL",
     )
     change(
         con,

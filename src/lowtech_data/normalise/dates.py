@@ -10,6 +10,10 @@ MIN_YEAR, MAX_YEAR = 1990, 2100
 """Outside, a date is a mistake: no listing of initiatives is older, none comes from the next century."""
 
 _COLUMNS = ("date_maj", "date_publication")
+_PLAIN = (
+    r"^(?:199\d|20\d\d)-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    r"(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
+)
 
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
@@ -32,8 +36,8 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
 def stage(con: duckdb.DuckDBPyConnection) -> None:
     """Make `n_dates`: `date_maj` and `date_publication`, as ISO days."""
     columns = ", ".join(
-        f"""CASE WHEN regexp_matches({c}, '^(?:199\\d|20\\d\\d)-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\\d|2[0-8])$')
-            THEN {c} WHEN NOT vide({c}) THEN strftime(jour(trim({c})), '%Y-%m-%d') END AS {c}_lu"""
+        f"""CASE WHEN regexp_matches({c}, '{_PLAIN}') THEN left({c}, 10)
+            WHEN NOT vide({c}) THEN strftime(jour(trim({c})), '%Y-%m-%d') END AS {c}_lu"""
         for c in _COLUMNS
     )
     con.execute(

@@ -27,11 +27,11 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_hours AS
         WITH nets AS MATERIALIZED (
-            SELECT n, horaires AS source,
-                trim(regexp_replace(horaires, '\s+', ' ', 'g'), ' ;') AS x
+            SELECT n, horaires AS source, CASE WHEN regexp_matches(horaires, {literal(OSM_SYNTAX)})
+                THEN horaires ELSE trim(regexp_replace(horaires, '\s+', ' ', 'g'), ' ;') END AS x
             FROM n_raw WHERE NOT vide(horaires))
-        SELECT n, source, CASE WHEN regexp_matches(x, {literal(OSM_SYNTAX)}) AND length(x) <= 500
-            THEN x END AS horaires
+        SELECT n, source, CASE WHEN length(x) <= 500
+            AND regexp_matches(x, {literal(OSM_SYNTAX)}) THEN x END AS horaires
         FROM nets WHERE x <> ''"""
     )
     reject(

@@ -10,7 +10,10 @@ from lowtech_data.normalise.personal import literal
 LA_POSTE = "356000000"
 """SIREN of La Poste, whose establishments sum to a multiple of five instead of Luhn's ten."""
 
-_PAIR = r"^[a-z][a-z0-9_]{1,39}=\S[^\n\x{0}-\x{1f}]{0,199}$"
+_PAIR = r"^[a-z][a-z0-9_]{0,39}=\S[^\n\x{0}-\x{1f}]{0,199}$"
+
+_PLAIN = r"^[a-z][a-z0-9_]{0,39}=(?:[a-z]{0,12}[/:-]?(?:[1-58-9]\d{0,19}|[a-z][a-z-]{0,60}))$"
+"""One pair that cannot hold anything personal: most of them."""
 
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
@@ -27,7 +30,7 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def stage(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `n_ids`: `siret`, `rna`, `identifiants` for rows that give any.
+    """Make `n_ids` (`siret`, `rna`) and `n_identifiers` for rows that give any.
 
     A SIREN given alone becomes `siren=…` among the identifiers.
     """
@@ -54,23 +57,29 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         WITH vus AS (
             SELECT n, unnest(identifiants) AS v, generate_subscripts(identifiants, 1) AS rang
             FROM n_raw WHERE len(identifiants) > 0
-            UNION ALL SELECT n, 'siren=' || x, 0 FROM n_sirets WHERE cas = 'siren')
+                AND NOT regexp_matches(array_to_string(identifiants, chr(10)), {literal(_PLAIN)})
+            UNION ALL
+            SELECT s.n, unnest(['siren=' || s.x] || coalesce(r.identifiants, [])),
+                generate_subscripts(['siren=' || s.x] || coalesce(r.identifiants, []), 1)
+            FROM n_sirets s JOIN n_raw r ON s.n = r.n WHERE s.cas = 'siren')
         SELECT n, trim(v) AS v, rang, regexp_matches(trim(v), {literal(_PAIR)})
             AND NOT regexp_matches(v, '@|%40|(?:^|\\D)(?:0|33)[67]\\d{{8}}(?:\\D|$)')
-            AND sans_mobile(v) = v AND sans_courriel(v) = v AS valide
+            AND NOT (indice_personnel(v) AND (sans_mobile(v) <> v OR sans_courriel(v) <> v)) AS valide
         FROM vus WHERE v IS NOT NULL AND trim(v) <> ''"""
     )
     con.execute(
+        """CREATE OR REPLACE TEMP TABLE n_identifiers AS
+        SELECT n, list(v ORDER BY rang) AS identifiants FROM (
+            SELECT n, v, min(rang) AS rang FROM n_pairs WHERE valide GROUP BY n, v) GROUP BY n
+        UNION ALL
+        SELECT n, identifiants FROM n_raw
+        WHERE len(identifiants) > 0 AND n NOT IN (SELECT n FROM n_pairs)"""
+    )
+    con.execute(
         """CREATE OR REPLACE TEMP TABLE n_ids AS
-        WITH paires AS (
-            SELECT n, list(v ORDER BY rang) AS identifiants FROM (
-                SELECT n, v, min(rang) AS rang FROM n_pairs WHERE valide GROUP BY n, v) GROUP BY n)
-        SELECT r.n, CASE WHEN s.cas = 'siret' THEN s.x END AS siret,
-            CASE WHEN regexp_matches(a.x, '^W[0-9][0-9A-Z][0-9]{7}$') THEN a.x END AS rna,
-            p.identifiants
-        FROM n_raw r LEFT JOIN n_sirets s ON r.n = s.n LEFT JOIN n_rnas a ON r.n = a.n
-        LEFT JOIN paires p ON r.n = p.n
-        WHERE s.n IS NOT NULL OR a.n IS NOT NULL OR p.n IS NOT NULL"""
+        SELECT coalesce(s.n, a.n) AS n, CASE WHEN s.cas = 'siret' THEN s.x END AS siret,
+            CASE WHEN regexp_matches(a.x, '^W[0-9][0-9A-Z][0-9]{7}$') THEN a.x END AS rna
+        FROM n_sirets s FULL JOIN n_rnas a ON s.n = a.n"""
     )
     reject(
         con,

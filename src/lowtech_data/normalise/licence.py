@@ -79,8 +79,9 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     )
     con.execute(
         """CREATE OR REPLACE TEMP TABLE n_licence AS
-        SELECT r.n, r.licence AS source, d.licence, d.connue
-        FROM n_raw r JOIN n_licences_read d ON r.licence = d.v"""
+        WITH lues AS MATERIALIZED (SELECT *, masque(v) AS masquee FROM n_licences_read)
+        SELECT r.n, r.licence AS source, d.licence, d.connue, d.masquee
+        FROM n_raw r JOIN lues d ON r.licence = d.v"""
     )
     reject(
         con,
@@ -93,6 +94,6 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "licence",
         regle="'code_de_licence'",
-        source="masque(source)",
+        source="masquee",
         select="FROM n_licence WHERE licence <> source",
     )

@@ -81,11 +81,11 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     )
     con.execute(
         "CREATE OR REPLACE TEMP MACRO sans_courriel(x) AS "
-        f"regexp_replace(regexp_replace(x, {literal(MAIL)}, ' ', 'g'), {literal(MAIL)}, ' ', 'g')"
+        f"regexp_replace(x, {literal(MAIL)}, ' ', 'g')"
     )
     con.execute(
-        "CREATE OR REPLACE TEMP MACRO sans_mobile(x) AS regexp_replace("
-        rf"regexp_replace(x, {literal(MOBILE)}, '\1 ', 'g'), {literal(MOBILE)}, '\1 ', 'g')"
+        "CREATE OR REPLACE TEMP MACRO sans_mobile(x) AS "
+        rf"regexp_replace(x, {literal(MOBILE)}, '\1 ', 'g')"
     )
     con.execute(
         r"""CREATE OR REPLACE TEMP MACRO masque_forme(x) AS regexp_replace(regexp_replace(

@@ -33,7 +33,14 @@ _LANGUAGES = {
     "co": "co cos corse corsu",
     "ca": "ca cat catalan",
 }
-_COLUMNS = ("difficulte", "duree", "cout", "langue", "nature_ressource")
+_COLUMNS = {
+    "difficulte": "difficulte",
+    "duree": "duree_h",
+    "cout": "cout_eur",
+    "langue": "langue",
+    "nature_ressource": "nature_ressource",
+}
+"""Raw column → clean column."""
 _DURATION = r"^(\d+(?:[.,]\d+)?)\s*(min|h|d|j|w|s|mo)[a-zé]*(?:\(s\))?\.?$"
 _MONEY = r"^(?:€|eur)?\s*(\d[\d ]*(?:[.,]\d{1,2})?)(?:\s*(?:-|–|à|a)\s*\d[\d ]*(?:[.,]\d{1,2})?)?"
 _EURO = rf"{_MONEY}\s*(?:(?:€|eur|euros?)\s*(?:\(€\))?)?$"
@@ -70,20 +77,20 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             list_filter(etapes, lambda x: x IN ({steps})) AS etapes,
             CASE {_cases(_DIFFICULTIES, "d")} END AS difficulte,
             round(nombre(regexp_extract(t, {literal(_DURATION)}, 1))
-                * CASE regexp_extract(t, {literal(_DURATION)}, 2) {units} END, 2) AS duree,
+                * CASE regexp_extract(t, {literal(_DURATION)}, 2) {units} END, 2) AS duree_h,
             CASE WHEN c IN ('gratuit', 'free', '0') THEN 0.0
                 WHEN regexp_matches(c, {literal(_EURO)}) THEN
-                    nombre(replace(regexp_extract(c, {literal(_EURO)}, 1), ' ', '')) END AS cout,
+                    nombre(replace(regexp_extract(c, {literal(_EURO)}, 1), ' ', '')) END AS cout_eur,
             CASE {_cases(languages, "l")} END AS langue
         FROM dits"""
     )
-    for column in _COLUMNS:
+    for column, target in _COLUMNS.items():
         reject(
             con,
-            {"duree": "duree_h", "cout": "cout_eur"}.get(column, column),
+            target,
             regle=f"'{column}_illisible'",
             value=f"{column}_source",
-            select=f"FROM n_resource WHERE {column} IS NULL AND NOT vide({column}_source)",
+            select=f"FROM n_resource WHERE {target} IS NULL AND NOT vide({column}_source)",
         )
     reject(
         con,
@@ -93,17 +100,12 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         select="FROM (SELECT n, unnest(etapes) AS v FROM n_raw WHERE len(etapes) > 0)"
         f" WHERE v NOT IN ({steps})",
     )
-    for column, target in (
-        ("difficulte", "difficulte"),
-        ("duree", "duree_h"),
-        ("cout", "cout_eur"),
-        ("langue", "langue"),
-    ):
+    for column, target in _COLUMNS.items():
         change(
             con,
             target,
             regle=f"'{column}_en_unite_publiee'" if column != target else f"'code_de_{column}'",
             source=f"masque({column}_source)",
-            select=f"FROM n_resource WHERE {column} IS NOT NULL"
-            f" AND {column}::VARCHAR <> {column}_source",
+            select=f"FROM n_resource WHERE {target} IS NOT NULL"
+            f" AND {target}::VARCHAR <> {column}_source",
         )

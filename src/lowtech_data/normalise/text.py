@@ -178,10 +178,13 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         mobiles AS MATERIALIZED (
             SELECT *, CASE WHEN indice_personnel(t5) THEN sans_mobile(t5) ELSE t5 END AS t6
             FROM courriels),
+        encore AS MATERIALIZED (
+            SELECT *, CASE WHEN t6 IS NOT DISTINCT FROM t4 THEN t6
+                WHEN indice_personnel(t6) THEN reste_propre(sans_mobile(sans_courriel(t6)))
+                ELSE reste_propre(t6) END AS t6b FROM mobiles),
         restes AS MATERIALIZED (
-            SELECT *, CASE WHEN t6 IS DISTINCT FROM t4
-                THEN reste_propre(sans_mobile(sans_courriel(reste_propre(t6))))
-                ELSE t6 END AS t7 FROM mobiles)
+            SELECT *, CASE WHEN t6 IS DISTINCT FROM t4 AND indice_personnel(t6b)
+                THEN reste_propre(sans_mobile(sans_courriel(t6b))) ELSE t6b END AS t7 FROM encore)
         SELECT v,
             nullif(t7, '') AS propre,
             t5 IS DISTINCT FROM t4 AS courriel,
