@@ -25,7 +25,9 @@ def make_source(platform: str = "json", **changes: Any) -> Source:
     return Source.model_validate(fields | changes)
 
 
-def make_page(content: bytes | str | Path, url: str = "https://example.org/liste", **more: Any) -> Page:
+def make_page(
+    content: bytes | str | Path, url: str = "https://example.org/liste", **more: Any
+) -> Page:
     if isinstance(content, Path):
         content = content.read_bytes()
     body = content.encode() if isinstance(content, str) else content

@@ -181,7 +181,9 @@ class TestKeys:
         assert (extraction.left_out, extraction.repeated) == (0, 1)
 
     def test_equal_pointers_of_two_pages_are_two_rejects(self) -> None:
-        pages = [make_page('[{"id": "", "nom": "A"}]', url=f"https://example.org/{n}") for n in "ab"]
+        pages = [
+            make_page('[{"id": "", "nom": "A"}]', url=f"https://example.org/{n}") for n in "ab"
+        ]
         extraction = run(make_source(champs=NAMES), *pages)
         assert rejected(extraction) == [
             ("https://example.org/a#/0", "cle_source", "cle_absente"),
@@ -246,7 +248,9 @@ class TestCodes:
 
     def test_every_unknown_code_of_a_record_is_said(self) -> None:
         extraction = records({"id": "1", "cat": ["Foo", "Bar", "Énergie"]}, codes=self.codes)
-        shown = {r["valeur_masquee"] for r in extraction.rejects.to_pylist() if r["cle_source"] == "1"}
+        shown = {
+            r["valeur_masquee"] for r in extraction.rejects.to_pylist() if r["cle_source"] == "1"
+        }
         assert shown == {"Foo", "Bar"}
 
     def test_a_record_is_outside_when_that_is_its_only_code(self) -> None:
@@ -346,8 +350,11 @@ def test_order_of_pages_and_rows_changes_nothing(
 
     def about_records(extraction: base.Extraction) -> list[Any]:
         # What has no key is told by its place, which moves.
-        return [r for r in extraction.rejects.to_pylist() if r["champ"] != "*"
-                and r["regle"] != "cle_absente"]
+        return [
+            r
+            for r in extraction.rejects.to_pylist()
+            if r["champ"] != "*" and r["regle"] != "cle_absente"
+        ]
 
     first = read(pages)
     assert_accounted(first)
@@ -361,7 +368,11 @@ def test_order_of_pages_and_rows_changes_nothing(
 
 @given(st.permutations(range(3)))
 def test_order_of_pages_changes_not_even_the_proofs(order: list[int]) -> None:
-    bodies = ['[{"id": "1", "nom": "B"}, {"id": "2"}]', '[{"id": "1", "nom": "A"}]', '[{"id": "1"}]']
+    bodies = [
+        '[{"id": "1", "nom": "B"}, {"id": "2"}]',
+        '[{"id": "1", "nom": "A"}]',
+        '[{"id": "1"}]',
+    ]
     pages = [make_page(body, url=f"https://example.org/{n}") for n, body in enumerate(bodies)]
     source = make_source(champs=NAMES)
     expected, found = run(source, *pages), run(source, *(pages[n] for n in order))
@@ -400,7 +411,12 @@ def test_the_payload_s_licence_fills_records_without_one() -> None:
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [("Œuvre d’Été", "oeuvre d'ete"), ("ŒUVRE", "oeuvre"), ("e\u0301nergie ", "Énergie"), ("a\u00a0 b", "A B")],
+    [
+        ("Œuvre d’Été", "oeuvre d'ete"),
+        ("ŒUVRE", "oeuvre"),
+        ("e\u0301nergie ", "Énergie"),
+        ("a\u00a0 b", "A B"),
+    ],
 )
 def test_folding(left: str, right: str) -> None:
     assert fold(left) == fold(right)

@@ -125,7 +125,10 @@ class TestJson:
 
     @given(
         st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+            st.none()
+            | st.booleans()
+            | st.integers()
+            | st.floats(allow_nan=False, allow_infinity=False)
             | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufffd")),
             lambda below: st.lists(below, max_size=4) | st.dictionaries(st.just("k"), below),
             max_leaves=10,
@@ -156,7 +159,9 @@ class TestHtml:
         with pytest.raises(PayloadError, match="300000 balises"):
             read_html(make_page("<b>" * 300_001))
 
-    @pytest.mark.parametrize(("body", "found"), [("{}", "du JSON"), (" ", "vide"), ("a", "sans balise")])
+    @pytest.mark.parametrize(
+        ("body", "found"), [("{}", "du JSON"), (" ", "vide"), ("a", "sans balise")]
+    )
     def test_something_else_is_named(self, body: str, found: str) -> None:
         with pytest.raises(PayloadError, match=found):
             read_html(make_page(body))

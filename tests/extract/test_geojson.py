@@ -58,7 +58,10 @@ CENTRE = "centre_de_geometrie"
         ({"type": "Point", "coordinates": []}, (None, None, None)),
         (None, (None, None, None)),
         ({"type": "MultiPoint", "coordinates": [[0, 0], [2, 4]]}, ("2", "1", CENTRE)),
-        ({"type": "LineString", "coordinates": [[0, 0], [3, 0], [3, 1]]}, ("0.125", "1.875", CENTRE)),
+        (
+            {"type": "LineString", "coordinates": [[0, 0], [3, 0], [3, 1]]},
+            ("0.125", "1.875", CENTRE),
+        ),
         (
             {"type": "MultiLineString", "coordinates": [[[0, 0], [2, 0]], [[0, 2], [2, 2]]]},
             ("1", "1", CENTRE),
@@ -95,7 +98,13 @@ def test_positions(geometry: Any, expected: tuple[str, str, str]) -> None:
 def test_the_centre_of_a_square_is_its_middle_whatever_its_direction(
     west: float, south: float, is_reversed: bool
 ) -> None:
-    ring = [[west, south], [west + 2, south], [west + 2, south + 2], [west, south + 2], [west, south]]
+    ring = [
+        [west, south],
+        [west + 2, south],
+        [west + 2, south + 2],
+        [west, south + 2],
+        [west, south],
+    ]
     latitude, longitude, _ = position(
         {"type": "Polygon", "coordinates": [ring[::-1] if is_reversed else ring]}
     )

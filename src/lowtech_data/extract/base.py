@@ -194,12 +194,13 @@ class Extraction:
     """Records whose key was already met, with the same content or another."""
 
 
-def extract(source: Source, platform: Platform, pages: Sequence[Page]) -> Extraction:
-    """Read all pages of one harvest.
+def extract(source: Source, platform: Platform, pages: Iterable[Page]) -> Extraction:
+    """Read all pages of one harvest, one at a time.
 
     The result does not depend on the order of pages or records: rows are sorted by key, and of
-    several records with one key one is kept: of the subject, then first by name, then by content. Raises `PayloadError`
-    when a page is not what the platform gives. These are rows of `rejects`:
+    several records with one key, one is kept (of the subject before left out, then the first by
+    name, then by content). Raises `PayloadError` when a page is not what the platform gives. These
+    are rows of `rejects`:
 
     | rule | what happened |
     |---|---|
@@ -212,7 +213,7 @@ def extract(source: Source, platform: Platform, pages: Sequence[Page]) -> Extrac
     | `colonne_non_declaree` | a column that is neither read, ignored nor set aside |
     | `colonne_absente` | a column named in `champs` that no record has |
     """
-    reader = _Reader(source, platform, pages)
+    reader = _Reader(source, platform)
     for page in pages:
         reader.page(page)
     return reader.result()
@@ -271,7 +272,7 @@ class _Packer:
 
 
 class _Reader:
-    def __init__(self, source: Source, platform: Platform, pages: Sequence[Page]) -> None:
+    def __init__(self, source: Source, platform: Platform) -> None:
         self.source = source
         self.specs: dict[str, ValueSpec] = {**platform.mapping, **source.champs}
         unknown = sorted(set(self.specs) - TARGETS)
@@ -286,18 +287,20 @@ class _Reader:
         }
         self.codes = {fold(code): walk for code, walk in source.codes.items()}
         self.select = _Selector(source.selection) if source.selection else None
-        self.several_pages = len(pages) > 1
+        self.addresses: set[str] = set()
         self.packer = _Packer(RAW_SCHEMA)
         self.kept: dict[str, tuple[_Rank, int | None]] = {}
         self.repeats: dict[str, set[bytes]] = {}
         self.superseded: set[int] = set()
         self.columns: set[str] = set()
         self.rejects: set[tuple[str, str, str, str]] = set()
+        self.lost: set[tuple[str, str, str, str, str]] = set()
         self.read = 0
         self.unreadable = 0
         self.repeated = 0
 
     def page(self, page: Page) -> None:
+        self.addresses.add(page.url)
         try:
             licence = self.platform.licence(page)
             for item in self.platform.rows(self.source, page):
@@ -311,9 +314,7 @@ class _Reader:
 
     def _unreadable(self, page: Page, item: Unreadable, field_name: str = "*") -> None:
         self.unreadable += 1
-        # A pointer is unique in its page only.
-        where = f"{page.url}#{item.pointer}" if self.several_pages else item.pointer
-        self._reject(where, field_name, item.rule, item.excerpt)
+        self.lost.add((page.url, item.pointer, field_name, item.rule, item.excerpt))
 
     def _row(self, page: Page, row: Row, licence: str | None) -> None:
         values = self.personal.without(row.values)
@@ -405,6 +406,10 @@ class _Reader:
         if self.columns:
             for path in self._absent_columns():
                 self._reject("*", path, "colonne_absente", "")
+        # A pointer is unique in its page only.
+        is_one_page = len(self.addresses) == 1
+        for url, pointer, *reject in self.lost:
+            self._reject(pointer if is_one_page else f"{url}#{pointer}", *reject)
         fiches = self.packer.table()
         if self.superseded:
             rows = [i for i in range(fiches.num_rows) if i not in self.superseded]

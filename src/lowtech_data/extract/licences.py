@@ -25,9 +25,10 @@ def licence_identifier(text: str | None) -> str | None:
     The version is left out when the text does not give one (`cc-by`): it is not ours to guess. A
     text that is not understood is returned as it is, so that nobody takes it for no licence.
     """
-    if not text or not text.strip():
+    text = (text or "").strip()[:300]
+    if not text:
         return None
     if match := _CC_URL.search(text) or _CC_LABEL.search(text):
         return "-".join(filter(None, ("cc", match.group(1).lower(), match.group(2))))
     found = (identifier for pattern, identifier in _PATTERNS if pattern.search(text))
-    return next(found, text.strip())
+    return next(found, text)

@@ -121,13 +121,20 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
     query = answer.get("query") or {}
     requests = []
     if "categorymembers" in query:
-        ids = [str(member["pageid"]) for member in query["categorymembers"]]
+        ids = _page_ids(query["categorymembers"])
         lots = [ids[start : start + options.lot] for start in range(0, len(ids), options.lot)]
         requests = [_query(page.url, _content_parameters(options, lot)) for lot in lots]
     if following := answer.get("continue"):
         asked = dict(_parameters(page.url))
         requests.append(_query(page.url, {**asked, **{k: str(v) for k, v in following.items()}}))
     return requests
+
+
+def _page_ids(members: Any) -> list[str]:
+    try:
+        return [str(int(member["pageid"])) for member in members]
+    except (TypeError, ValueError, LookupError) as error:
+        raise PayloadError("liste de pages inattendue : membre sans « pageid »") from error
 
 
 def _content_parameters(options: Options, ids: Sequence[str]) -> dict[str, str]:
@@ -150,11 +157,14 @@ def _answer(page: Page) -> Mapping[str, Any]:
     answer = read_json(page)
     if not isinstance(answer, Mapping):
         raise PayloadError(f"attendu un objet de l’API MediaWiki, trouvé {type(answer).__name__}")
-    error = answer.get("error")
-    if error:
-        code, info = (error.get(key, "") for key in ("code", "info"))
-        raise PayloadError(f"l’API MediaWiki refuse la requête : {code} : {str(info)[:200]}")
-    if not any(key in answer for key in ("query", "batchcomplete", "continue")):
+    if error := answer.get("error"):
+        parts = [error.get(k) for k in ("code", "info")] if isinstance(error, Mapping) else [error]
+        reason = " : ".join(str(part)[:200] for part in parts if part)
+        raise PayloadError(f"l’API MediaWiki refuse la requête : {reason}")
+    is_known = any(key in answer for key in ("query", "batchcomplete", "continue"))
+    if not is_known or not all(
+        isinstance(answer.get(key) or {}, Mapping) for key in ("query", "continue")
+    ):
         raise PayloadError(f"réponse inattendue de l’API : {', '.join(map(str, answer))[:200]}")
     return answer
 
@@ -172,12 +182,14 @@ def _api_rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
     pages = (answer.get("query") or {}).get("pages") or []
     is_split = "continue" in answer or "continue" in dict(_parameters(page.url))
     for index, item in enumerate(pages.values() if isinstance(pages, Mapping) else pages):
-        number = item.get("pageid", index)
-        pointer = f"/query/pages/{number}"
+        if not isinstance(item, Mapping):
+            yield Unreadable(f"/query/pages/{index}", "enregistrement_inattendu")
+            continue
+        pointer = f"/query/pages/{item.get('pageid', index)}"
         revisions = item.get("revisions")
         if item.get("missing") is not None and item.get("missing") is not False:
             yield Unreadable(pointer, "page_supprimee")
-        elif revisions:
+        elif isinstance(revisions, list) and revisions and isinstance(revisions[0], Mapping):
             yield _wikitext_row(source, page, pointer, item, revisions[0])
         elif not is_split:
             yield Unreadable(pointer, "contenu_absent")
@@ -201,7 +213,7 @@ def _wikitext_row(
         source,
         pointer,
         {
-            "page_id": item["pageid"],
+            "page_id": item.get("pageid"),
             "titre": title,
             "url": url,
             "revision": revision.get("revid"),
@@ -221,13 +233,15 @@ def _wikitext_row(
 
 def _content(revision: Mapping[str, Any]) -> str:
     """Wikitext of a revision: in its slot since MediaWiki 1.32, under `*` in formatversion 1."""
-    holder = (revision.get("slots") or {}).get("main") or revision
+    slots = revision.get("slots")
+    main = slots.get("main") if isinstance(slots, Mapping) else None
+    holder = main if isinstance(main, Mapping) else revision
     return str(holder.get("content", holder.get("*", "")))
 
 
 def _template(wikitext: str, name: str) -> dict[str, str] | None:
     """Named parameters of the first call of a template, in lower case, markup removed."""
-    text = re.sub(r"<!--.*?-->", "", wikitext, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?(?:-->|\Z)", "", wikitext, flags=re.DOTALL)
     start = re.search(r"\{\{\s*" + re.escape(name).replace(r"\ ", "[ _]") + r"\s*\|", text)
     if not start:
         return None
@@ -249,9 +263,10 @@ def _template(wikitext: str, name: str) -> dict[str, str] | None:
 
 
 def _plain(wikitext: str) -> str:
-    """Readable text of a short wikitext: link labels kept, tags and quotes of emphasis removed."""
-    text = re.sub(r"\[\[(?:[^\]|]*\|)?([^\]]*)\]\]", r"\1", wikitext)
-    text = re.sub(r"\[https?://\S+\s+([^\]]*)\]", r"\1", text)
+    """Readable text of a wikitext: link labels kept, tags and quotes of emphasis removed."""
+    # No pattern may cross an opening bracket: unclosed ones would make it quadratic.
+    text = re.sub(r"\[\[(?:[^\[\]|]*\|)?([^\[\]]*)\]\]", r"\1", wikitext)
+    text = re.sub(r"\[https?://[^\s\[\]]+\s+([^\[\]]*)\]", r"\1", text)
     text = re.sub(r"<[^<>]*>", " ", text)
     return " ".join(BeautifulSoup(re.sub("'{2,}", "", text), "lxml").get_text().split())
 
@@ -264,7 +279,7 @@ def _key(text: str | None) -> str | None:
     """The language-free key of a value, also of an unresolved one (`⧼wf-propertyvalue-area-X⧽`)."""
     if not text:
         return None
-    bare = re.sub(r"^⧼[a-z-]+-(.+)⧽$", r"\1", text.strip())
+    bare = re.sub(r"^⧼wf-propertyvalue-[a-z]+-(.+)⧽$", r"\1", text.strip())
     return _KEYS.get(fold(bare), bare)
 
 
