@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lowtech_data import registry, settings
-from lowtech_data.extract import option_models
+from lowtech_data import settings
+from lowtech_data.extract import load_registry
 from pipelines.build import build_definitions
 from pipelines.resources import Workspace
 
-defs = build_definitions(registry.load(settings.SOURCES, option_models()), Workspace())
+defs = build_definitions(load_registry(settings.SOURCES), Workspace())

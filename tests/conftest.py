@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lowtech_data import registry
-from lowtech_data.extract import option_models
+from lowtech_data.extract import load_registry
 from lowtech_data.registry import Registry
 from lowtech_data.warehouse import Warehouse
 
@@ -92,7 +91,7 @@ class Project:
         self.sources.write_text(text, encoding="utf-8")
 
     def registry(self) -> Registry:
-        return registry.load(self.sources, option_models())
+        return load_registry(self.sources)
 
     def run(self, as_of: str = "2026-11-20", only: Sequence[str] = ()) -> Any:
         """The whole journey through the Dagster definitions."""

@@ -16,8 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from lowtech_data import registry as registry_module
-from lowtech_data.extract import option_models
+from lowtech_data.extract import load_registry
 from lowtech_data.registry import Registry, RegistryError
 from lowtech_data.settings import ALLOWED_NETWORKS, CONTACT, CURATED, SAMPLE, SOURCES, WAREHOUSE
 from lowtech_data.warehouse import Warehouse, WarehouseBusyError
@@ -97,7 +96,7 @@ def run(
         sources, curated, offline = SAMPLE / "sources.yaml", SAMPLE / "curated", True
     if as_of:
         _day(as_of)
-    registry = registry_module.load(sources, option_models())
+    registry = load_registry(sources)
     wanted = [*_split(only), *(more or [])]
     harvested = registry.only(wanted).active
     with Warehouse(warehouse).writing("lowtech run", datetime.now(UTC)):
@@ -193,7 +192,7 @@ def sources_list(sources: SourcesOption = SOURCES, warehouse: WarehouseOption = 
     """Liste les sources, leur état et ce qu’on en sait."""
     from lowtech_data import snapshot
 
-    registry = registry_module.load(sources, option_models())
+    registry = load_registry(sources)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("source", "état", "plateforme", "licence", "fiches", "données du", ""):
         table.add_column(title)
@@ -214,7 +213,7 @@ def sources_list(sources: SourcesOption = SOURCES, warehouse: WarehouseOption = 
 @sources_app.command("check")
 def sources_check(sources: SourcesOption = SOURCES) -> None:
     """Vérifie le fichier des sources : chaque erreur dit fichier, ligne, source et champ."""
-    registry = registry_module.load(sources, option_models())
+    registry = load_registry(sources)
     out.print(f"{sources.name} : {len(registry.sources)} sources, {len(registry.active)} actives.")
 
 
@@ -228,7 +227,7 @@ def sources_preview(
     """Essaie une source sans rien publier : fiches, remplissage, rejets."""
     from lowtech_data import capture, preview
 
-    registry = registry_module.load(sources, option_models())
+    registry = load_registry(sources)
     networks = [ip_network(text) for text in ALLOWED_NETWORKS]
     with closing(capture.Client(contact=CONTACT, allowed_networks=networks)) as client:
         found = preview.preview(
@@ -424,7 +423,7 @@ def diagnose(
     """Dit ce qui échoue, depuis quand, pourquoi et que faire."""
     from lowtech_data import diagnose as diagnosis
 
-    registry = registry_module.load(sources, option_models())
+    registry = load_registry(sources)
     wanted = registry.only([source_id] if source_id else [])
     findings = diagnosis.diagnose(wanted, Warehouse(warehouse))
     for finding in findings:

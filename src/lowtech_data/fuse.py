@@ -100,7 +100,7 @@ def _members(con: duckdb.DuckDBPyConnection) -> None:
         SELECT f.*, a.entite_id,
                coalesce(r.copie_de[1], r.id) AS origine,
                CASE r.fiabilite WHEN 'officielle' THEN 0 WHEN 'reseau' THEN 1 ELSE 2 END AS rang,
-               coalesce(f.licence, r.licence) AS licence_fiche,
+               coalesce(f.licence, nullif(r.licence, 'par_fiche'), 'aucune') AS licence_fiche,
                coalesce(f.attribution, r.attribution, r.editeur) AS attribution_fiche
         FROM fiches_publiables f
         JOIN appartenance a USING (source_id, cle_source)

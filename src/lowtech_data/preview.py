@@ -46,7 +46,7 @@ def preview(
     store = capture.Store(warehouse.captures)
     platform = extract.PLATFORMS[source.plateforme]
     harvest = capture.harvest(source, platform, registry, store, client, now=now)
-    extraction = extract.extract(source, platform, [page.page() for page in harvest.pages])
+    extraction = extract.extract(source, platform, harvest.bodies)
     with duckdb.connect() as con:
         clean = normalise.normalise(con, extraction.fiches)
     rejects = pa.concat_tables([extraction.rejects, clean.rejects])

@@ -412,11 +412,18 @@ def _reference_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _complete(con: duckdb.DuckDBPyConnection) -> None:
-    """Declared tables that nothing fills yet exist all the same, empty."""
+    """Give every table its declared columns and types; those that nothing fills yet are empty."""
     present = {row[0] for row in con.execute("SHOW TABLES").fetchall()}
     for name, table in TABLES.items():
         if name not in present:
             con.execute(table.duckdb_ddl())
+            continue
+        found = [(row[0], row[1]) for row in con.execute(f'DESCRIBE "{name}"').fetchall()]
+        if found != [(c.name, c.kind.duckdb) for c in table.columns]:
+            columns = ", ".join(
+                f'CAST("{c.name}" AS {c.kind.duckdb}) AS "{c.name}"' for c in table.columns
+            )
+            con.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT {columns} FROM "{name}"')
 
 
 def _insert(con: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -166,7 +166,7 @@ def refresh(
     if previous and previous.state.recipe == recipe:
         return _unchanged(source, warehouse, previous, harvest)
     try:
-        extraction = extract.extract(source, platform, [page.page() for page in harvest.pages])
+        extraction = extract.extract(source, platform, harvest.bodies)
         with duckdb.connect() as con:
             clean = normalise.normalise(con, extraction.fiches)
     except (PayloadError, capture.CaptureError) as error:
@@ -313,8 +313,8 @@ def _failure(
             TRANSFORMATION_SCHEMA.empty_table(),
             REJECT_SCHEMA.empty_table(),
         )
-    _save(warehouse, source.id, state, *tables)
     present = previous.present() if previous else 0
+    _save(warehouse, source.id, state, *tables)
     return Outcome(source.id, status, present, row, (), state.data_date)
 
 

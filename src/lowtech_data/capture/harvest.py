@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, time, timedelta
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, overload
 
 from lowtech_data.capture.errors import CaptureError, FailureKind
 from lowtech_data.capture.http import Client, Reply, Validators
@@ -79,6 +79,32 @@ class Harvest:
     status: Literal["nouvelle", "inchangee"]
     """`inchangee`: the same bytes, page by page, as the last complete harvest before."""
     pages: Sequence[HarvestedPage]
+
+    @property
+    def bodies(self) -> Sequence[Page]:
+        """The pages with their bytes, each read from the store when it is asked for."""
+        return _Bodies(self.pages)
+
+
+class _Bodies(Sequence[Page]):
+    """Pages read one at a time, so that a harvest of many costs the memory of one."""
+
+    def __init__(self, pages: Sequence[HarvestedPage]) -> None:
+        self._pages = pages
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    @overload
+    def __getitem__(self, index: int) -> Page: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Page]: ...
+
+    def __getitem__(self, index: int | slice) -> Page | Sequence[Page]:
+        if isinstance(index, slice):
+            return _Bodies(self._pages[index])
+        return self._pages[index].page()
 
 
 def harvest(

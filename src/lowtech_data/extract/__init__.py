@@ -1,7 +1,10 @@
 """Extractors: one file per platform, each a pure reading of bytes into rows."""
 
+from pathlib import Path
+
 from pydantic import BaseModel
 
+from lowtech_data import registry
 from lowtech_data.extract import (
     csv_file,
     curated_tsv,
@@ -11,7 +14,7 @@ from lowtech_data.extract import (
     json_records,
     mediawiki_dokit,
 )
-from lowtech_data.extract.base import Extraction, Page, Platform, Request, extract
+from lowtech_data.extract.base import TARGETS, Extraction, Page, Platform, Request, extract
 
 PLATFORMS: dict[str, Platform] = {
     module.PLATFORM.name: module.PLATFORM
@@ -33,4 +36,21 @@ def option_models() -> dict[str, type[BaseModel]]:
     return {name: platform.options for name, platform in PLATFORMS.items()}
 
 
-__all__ = ["PLATFORMS", "Extraction", "Page", "Platform", "Request", "extract", "option_models"]
+def load_registry(path: Path) -> registry.Registry:
+    """Read a registry file, checked against what the extractors know.
+
+    Raises `registry.RegistryError` with every problem found.
+    """
+    return registry.load(path, option_models(), TARGETS)
+
+
+__all__ = [
+    "PLATFORMS",
+    "Extraction",
+    "Page",
+    "Platform",
+    "Request",
+    "extract",
+    "load_registry",
+    "option_models",
+]
