@@ -14,12 +14,12 @@ from lowtech_data.resolve.cluster import (
     WARNING_SIZE,
     Clusters,
     Edge,
-    cluster,
+    cluster_records,
 )
-from lowtech_data.resolve.compare import compare
+from lowtech_data.resolve.compare import compare_pairs
 from lowtech_data.resolve.decisions import Decision, Decisions
 from lowtech_data.resolve.features import prepare
-from lowtech_data.resolve.score import NEAR_BITS, score
+from lowtech_data.resolve.score import NEAR_BITS, score_pairs
 
 __all__ = ["PAIRS_SCHEMA", "Decisions", "MatchError", "Matching", "match"]
 
@@ -80,8 +80,8 @@ def match(
     tell("paires candidates")
     blocking = block(con)
     tell(f"comparaison de {blocking.pairs} paires")
-    compare(con)
-    score(con)
+    compare_pairs(con)
+    score_pairs(con)
     tell("groupes")
     numbers = _numbers(con, decisions)
     clusters = _cluster(con, count, decisions, numbers)
@@ -150,7 +150,7 @@ def _cluster(
         """
     ).fetchall()
     edges = [Edge(*row) for row in rows if (row[0], row[1]) not in decided]
-    return cluster(
+    return cluster_records(
         count,
         edges,
         must=_numbered(decisions.must_link, numbers),

@@ -50,7 +50,7 @@ class Clusters:
         return [found[label] for label in sorted(found)]
 
 
-def cluster(
+def cluster_records(
     count: int,
     edges: Iterable[Edge],
     must: Collection[tuple[int, int]] = (),

@@ -16,7 +16,7 @@ _SIMILAR = 0.92
 """Jaro-Winkler similarity from which two words, or two spaceless names, are one misspelt."""
 
 
-def compare(con: duckdb.DuckDBPyConnection) -> None:
+def compare_pairs(con: duckdb.DuckDBPyConnection) -> None:
     """Make `res_compare`: one row per candidate pair."""
     for contact in CONTACTS:
         _shared_values(con, contact)
@@ -82,8 +82,9 @@ def _shared_words(con: duckdb.DuckDBPyConnection) -> None:
               AND NOT regexp_matches(x.mot || y.mot, '[0-9]')
               AND (x.mot || 's' = y.mot OR y.mot || 's' = x.mot
                    OR (least(length(x.mot), length(y.mot)) >= 5
-                       AND (jaro_winkler_similarity(x.mot, y.mot) >= {_SIMILAR}
-                            OR damerau_levenshtein(x.mot, y.mot) <= 1)))
+                       AND CASE WHEN jaro_winkler_similarity(x.mot, y.mot) >= {_SIMILAR} THEN true
+                            WHEN jaro_winkler_similarity(x.mot, y.mot) >= 0.8
+                            THEN levenshtein(x.mot, y.mot) <= 1 ELSE false END))
             GROUP BY r.a, r.b, x.mot
         )
         SELECT a, b, sum(bits)::INTEGER AS bits
@@ -103,7 +104,8 @@ def _features() -> str:
         for c in CONTACTS
     )
     joins = "\n".join(
-        f"LEFT JOIN res_usage_{c} u_{c} ON u_{c}.valeur = x.{c} AND x.{c} = y.{c}" for c in CONTACTS
+        f"LEFT JOIN res_usage_{c} u_{c} ON u_{c}.valeur = CASE WHEN x.{c} = y.{c} THEN x.{c} END"
+        for c in CONTACTS
     )
     return f"""
     WITH brut AS (
@@ -120,8 +122,9 @@ def _features() -> str:
                    AS similarite,
                least(length(coalesce(x.noyau_propre, '')), length(coalesce(y.noyau_propre, '')))
                    AS longueur,
-               damerau_levenshtein(left(coalesce(x.noyau_propre, ''), 40),
-                                   left(coalesce(y.noyau_propre, ''), 40)) AS fautes,
+               CASE WHEN jaro_winkler_similarity(x.noyau_propre, y.noyau_propre) >= 0.85
+                    THEN levenshtein(left(x.noyau_propre, 40), left(y.noyau_propre, 40)) END
+                   AS fautes,
                regexp_matches(coalesce(x.noyau_propre, '') || coalesce(y.noyau_propre, ''), '[0-9]')
                    AS chiffres,
                (list_contains(x.sigles, coalesce(y.noyau_propre, y.noyau))
@@ -134,8 +137,9 @@ def _features() -> str:
                x.voie_jointe = y.voie_jointe
                    OR (list_has_all(x.voie, y.voie) AND length(y.voie_jointe) >= 5)
                    OR (list_has_all(y.voie, x.voie) AND length(x.voie_jointe) >= 5)
-                   OR (jaro_winkler_similarity(x.voie_jointe, y.voie_jointe) >= {_SIMILAR}
-                       AND damerau_levenshtein(x.voie_jointe, y.voie_jointe) <= 3) AS meme_voie,
+                   OR CASE WHEN jaro_winkler_similarity(x.voie_jointe, y.voie_jointe) >= {_SIMILAR}
+                           THEN levenshtein(x.voie_jointe, y.voie_jointe) <= 3 ELSE false END
+                   AS meme_voie,
                x.numero IS NOT NULL AND y.numero IS NOT NULL AS numeros,
                greatest(x.numero, y.numero) - least(x.numero_fin, y.numero_fin) AS ecart_numero,
                CASE WHEN x.insee = y.insee OR x.cp = y.cp OR x.ville = y.ville THEN true

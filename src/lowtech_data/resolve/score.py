@@ -37,7 +37,7 @@ _NAME_LEVEL = """
              THEN 'propre_egal'
          WHEN sigle THEN 'sigle'
          WHEN longueur >= 6 AND NOT chiffres
-              AND (similarite >= 0.94 OR fautes <= 1 OR (fautes <= 2 AND longueur >= 9)) THEN 'proche'
+              AND (similarite >= 0.94 OR coalesce(fautes <= 1, false) OR (fautes <= 2 AND longueur >= 9)) THEN 'proche'
          WHEN bits_communs > 0 AND (bits_communs >= bits_a OR bits_communs >= bits_b) THEN 'contenu'
          WHEN bits_communs > 0 AND 10 * bits_communs >= 6 * greatest(bits_a, bits_b) THEN 'partiel'
          WHEN bits_a > 0 AND bits_b > 0 THEN 'desaccord'
@@ -242,7 +242,7 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
 """Name, condition, decision, predicate: the first that holds decides."""
 
 
-def score(con: duckdb.DuckDBPyConnection) -> None:
+def score_pairs(con: duckdb.DuckDBPyConnection) -> None:
     """Make `res_score` from `res_compare`: `score`, `regle`, `decision`, `predicat`, `conflit` and the
     parts, one row per candidate pair. `conflit` says that the two can never be in one cluster.
     """
