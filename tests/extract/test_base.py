@@ -412,6 +412,7 @@ def test_the_payload_s_licence_fills_records_without_one() -> None:
 @pytest.mark.parametrize(
     ("left", "right"),
     [
+        ("Ǽ", "ae"),
         ("Œuvre d’Été", "oeuvre d'ete"),
         ("ŒUVRE", "oeuvre"),
         ("e\u0301nergie ", "Énergie"),

@@ -237,28 +237,15 @@ def test_an_answer_that_is_none_is_refused(body: str, reason: str) -> None:
         run(wiki(), make_page(body, url=API))
 
 
+ANSWER_KEYS = ["query", "pages", "categorymembers", "pageid", "revisions", "slots", "main"]
+ANSWER_KEYS += ["content", "continue", "title", "missing", "error", "0"]
+
 JSON = st.recursive(
     st.none() | st.integers(0, 3) | st.sampled_from(["", "A/fr", "{{Tuto Details|Area=", "page"]),
     lambda below: (
         st.lists(below, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [
-                    "query",
-                    "pages",
-                    "categorymembers",
-                    "pageid",
-                    "revisions",
-                    "slots",
-                    "main",
-                    "content",
-                    "continue",
-                    "title",
-                    "missing",
-                    "error",
-                    "0",
-                ]
-            ),
+            st.sampled_from(ANSWER_KEYS),
             below,
             max_size=4,
         )

@@ -126,7 +126,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record as the payload has it. `pointer` says where (JSON pointer, line, selector)."""
+    """One record as the payload has it: texts, numbers, and plain lists and dicts of them.
+
+    `pointer` says where it is: JSON pointer, line, selector.
+    """
 
     pointer: str
     values: Mapping[str, Any]
@@ -317,7 +320,7 @@ class _Reader:
         self.lost.add((page.url, item.pointer, field_name, item.rule, item.excerpt))
 
     def _row(self, page: Page, row: Row, licence: str | None) -> None:
-        values = self.personal.without(row.values)
+        values = self.personal.without(dict(row.values))
         self._audit(values)
         content = _digest(self.ignored.without(values))
         fields = {target: _value(target, spec, values) for target, spec in self.specs.items()}
@@ -473,25 +476,33 @@ class _Patterns:
         paths = frozenset(paths)
         self.exact = frozenset(path for path in paths if not path.endswith("*"))
         self.prefixes = tuple(path[:-1] for path in paths if path.endswith("*"))
+        # The same few paths come back with every record.
+        self.met: dict[str, bool] = {}
 
     def covers(self, path: str) -> bool:
         """Whether the path, or one above it, is among the patterns."""
-        if self.prefixes and path.startswith(self.prefixes):
-            return True
-        return path in self.exact or any(parent in self.exact for parent in _parents(path))
+        known = self.met.get(path)
+        if known is None:
+            known = (
+                path in self.exact
+                or path.startswith(self.prefixes)
+                or any(parent in self.exact for parent in _parents(path))
+            )
+            self.met[path] = known
+        return known
 
-    def without(self, values: Mapping[str, Any], prefix: str = "") -> Mapping[str, Any]:
+    def without(self, values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         """The values without those that are covered, at any depth."""
         if not self.exact and not self.prefixes:
             return values
         return {
-            key: self._pruned(value, path)
+            key: self._pruned(value, path) if isinstance(value, dict | list) else value
             for key, value in values.items()
             if not self.covers(path := f"{prefix}{key}")
         }
 
     def _pruned(self, value: Any, path: str) -> Any:
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             return self.without(value, f"{path}.")
         if isinstance(value, list):
             return [self._pruned(item, path) for item in value]
@@ -505,9 +516,10 @@ def _parents(path: str) -> Iterator[str]:
 
 def fold(text: str) -> str:
     """Text for comparing codes and words: no accents, no case, single spaces."""
-    plain = text.casefold().replace("œ", "oe").replace("æ", "ae").replace("’", "'")
-    bare = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
-    return " ".join(bare.casefold().split())
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
+    plain = bare.replace("œ", "oe").replace("æ", "ae").replace("’", "'")
+    return " ".join(plain.split())
 
 
 _AT_SIGN = r"(?:@|%40|&#0*64;|&#[xX]0*40;|&commat;|[(\[{]\s*(?:at|arobase)\s*[)\]}])"
@@ -573,10 +585,10 @@ def _value(target: str, spec: ValueSpec, values: Mapping[str, Any]) -> Any:
 
 def value_at(values: Any, path: str) -> Any:
     """The value at a dotted path; a list on the way gives the list of what each item holds."""
-    if isinstance(values, Mapping) and path in values:
+    if isinstance(values, dict) and path in values:
         return values[path]
     head, _, rest = path.partition(".")
-    if isinstance(values, Mapping):
+    if isinstance(values, dict):
         below = values.get(head)
         return value_at(below, rest) if rest and below is not None else below
     if isinstance(values, list):
@@ -587,11 +599,11 @@ def value_at(values: Any, path: str) -> Any:
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in values.items():
         path = f"{prefix}{key}"
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             yield from _leaves(value, f"{path}.")
-        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
             for item in value:
-                if isinstance(item, Mapping):
+                if isinstance(item, dict):
                     yield from _leaves(item, f"{path}.")
         else:
             yield path
@@ -600,7 +612,9 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def _text(value: Any) -> str | None:
     """One text: lists are joined by `; `, numbers written out, blank and objects are nothing."""
     match value:
-        case None | Mapping():
+        case str():
+            return _utf8(value).strip() or None
+        case None | dict():
             return None
         case bool():
             return "oui" if value else "non"
@@ -609,7 +623,7 @@ def _text(value: Any) -> str | None:
         case float() if value.is_integer():
             return str(int(value))
         case _:
-            return _utf8(str(value)).strip() or None
+            return str(value)
 
 
 def _texts(value: Any) -> list[str]:
@@ -619,9 +633,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _is_structured(value: Any) -> bool:
-    return isinstance(value, Mapping) or (
-        isinstance(value, list) and any(map(_is_structured, value))
-    )
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_is_structured, value)))
 
 
 def _digest(values: Mapping[str, Any]) -> bytes:
