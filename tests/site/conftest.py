@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import httpx
+import pyarrow as pa
 import pytest
 
 from lowtech_data.model import TABLES, Kind
@@ -80,17 +81,23 @@ _DEPARTEMENTS = {"29": ("Finistère", "53"), "35": ("Ille-et-Vilaine", "53"),
 
 
 class Rows:
-    """Rows of every table, with defaults, as the publisher's DuckDB tables."""
+    """Rows of every table, in the order they are added."""
 
     def __init__(self) -> None:
-        self.con = duckdb.connect()
-        for table in TABLES.values():
-            self.con.execute(table.duckdb_ddl())
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
 
     def add(self, table: str, **values: Any) -> None:
-        names = ", ".join(f'"{name}"' for name in values)
-        marks = ", ".join("?" * len(values))
-        self.con.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', [*values.values()])
+        self.rows[table].append(values)
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The tables as the publisher reads them."""
+        con = duckdb.connect()
+        for name, table in TABLES.items():
+            rows = pa.Table.from_pylist(self.rows[name], schema=table.arrow_schema())
+            con.register("lignes", rows)
+            con.execute(f'CREATE TABLE "{name}" AS FROM lignes')
+            con.unregister("lignes")
+        return con
 
 
 def _initiative(rows: Rows, number: int, place: tuple[Any, ...], **more: Any) -> str:
@@ -165,8 +172,7 @@ def fill(rows: Rows, marker: str, extra: int) -> None:
     for code, name in _REGIONS.items():
         rows.add("territoires", code=code, niveau="region", nom=name)
     for code, (name, parent) in _DEPARTEMENTS.items():
-        if code not in _REGIONS:
-            rows.add("territoires", code=code, niveau="departement", nom=name, parent=parent,
+        rows.add("territoires", code=code, niveau="departement", nom=name, parent=parent,
                      population=100_000)  # fmt: skip
     rennes = ("La Bricothèque", "repair_cafe", "3 rue de la Paix", "35000", "Rennes", "35238",
               "35", "53", 48.1113, -1.68, "https://bricotheque.exemple.fr/?a=1&b=2")  # fmt: skip
@@ -179,7 +185,8 @@ def fill(rows: Rows, marker: str, extra: int) -> None:
     _fiche(rows, "cget_2019", "b1",
            {"id": RENNES_ID, "nom": "Bricothèque", "commune": "Rennes", "type": "repair_cafe",
             "adresse": "5 rue de la Paix", "site_web": None, "resume": None})  # fmt: skip
-    rows.con.execute("UPDATE provenances SET retenue = false WHERE cle_source = 'b1'")
+    for row in rows.rows["provenances"]:
+        row["retenue"] = row["cle_source"] != "b1"
     rows.add("correspondances", initiative_id=RENNES_ID, systeme="siret", valeur="12345678900011")
     for number, place in enumerate(PLACES, 2):
         _initiative(rows, number, (place[0] + marker, *place[1:]))
@@ -233,8 +240,8 @@ def write_release(warehouse: Path, version: str, *, marker: str = "", extra: int
     (folder / "csv").mkdir(parents=True)
     rows = Rows()
     fill(rows, marker, extra)
-    sqlite.write(rows.con, folder / "lowtech.sqlite")
-    rows.con.close()
+    with rows.connection() as con:
+        sqlite.write(con, folder / "lowtech.sqlite")
     (folder / "csv" / "initiatives.csv").write_text("id,nom\n", encoding="utf-8")
     (folder / "secret.txt").write_text("pas dans l’index", encoding="utf-8")
     files = [

@@ -59,7 +59,7 @@ def test_a_costly_question_is_refused_in_time(site: Reader, name: str) -> None:
     began = time.monotonic()
     answer = site.get(f"/lowtech.json?sql={quote(BOMBS[name])}")
     assert answer.status_code == 400
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 5
 
 
 def test_the_slowest_function_left_stays_short(site: Reader) -> None:
@@ -69,7 +69,7 @@ def test_the_slowest_function_left_stays_short(site: Reader) -> None:
     sql = f"select instr({long}, substr({long}, 1, 98000) || 'b')"
     began = time.monotonic()
     assert site.get(f"/lowtech.json?sql={quote(sql)}").status_code in (200, 400)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("sql", REFUSED, ids=lambda sql: sql[:30])
@@ -269,7 +269,7 @@ def test_pages_answer_while_costly_questions_wait(warehouse: Path) -> None:
 
     pages, answers, slowest = asyncio.run(scenario())
     assert set(pages) == {200}
-    assert slowest < 1.5
+    assert slowest < 3
     statuses = {answer.status_code for answer in answers}
     assert statuses == {400, 503}
     assert all(a.headers["retry-after"] for a in answers if a.status_code == 503)

@@ -126,6 +126,20 @@ def test_filters_narrow_and_count(site: Reader) -> None:
     assert page.select_one("select[name=departement] option[selected]")["value"] == "29"  # type: ignore[index]
 
 
+@pytest.mark.parametrize("start", ["", "region=53", "type=fablab&theme=fabrication", "q=fablab"])
+def test_each_choice_gives_what_its_count_says(site: Reader, start: str) -> None:
+    page = BeautifulSoup(site.get(f"/initiatives?{start}").text, "lxml")
+    for name in ("region", "departement", "type", "theme", "famille"):
+        for option in page.select(f"select[name={name}] option[value^='']"):
+            code, text = str(option["value"]), option.get_text()
+            if not code or code in HOSTILE:
+                continue
+            kept = [part for part in start.split("&") if part and not part.startswith(f"{name}=")]
+            query = "&".join([*kept, f"{name}={code}"])
+            total = site.get(f"/initiatives.json?{query}").json()["total"]
+            assert text.endswith(f"({total})"), (query, text)
+
+
 @pytest.mark.parametrize(
     "text", ['"', "*", 'a*b"', "NEAR(", "x" * 10_000, "🚲", "le la", "AND OR", "nom:x", "^", "-"]
 )

@@ -54,3 +54,10 @@ def test_the_overseas_are_counted_and_the_north_is_up() -> None:
     assert paris_y < marseille_y
     assert paris_x < marseille_x
     assert found.elsewhere == 1
+
+
+def test_a_map_of_very_many_places_stays_light() -> None:
+    spread = [(42 + i * 0.045, -1 + j * 0.045) for i in range(150) for j in range(150)]
+    found = dot_map(spread)
+    assert found.drawn == len(spread)
+    assert 500 < len(_absolute(found.dots)) <= 2_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from datasette.plugins import pm
 from lowtech_data.site import plugin
 from lowtech_data.site.guard import GuardedDatabase, Watchdog
 from lowtech_data.site.http import Front
+from lowtech_data.site.memory import Memory
 from lowtech_data.site.queries import QUERIES_DIR, NamedQuery, read_queries
 from lowtech_data.site.release import Release, Switch
 from lowtech_data.site.style import TEMPLATES
@@ -52,6 +53,7 @@ class SiteContext:
     release: Release
     queries: dict[str, NamedQuery]
     contact: str | None
+    memory: Memory = field(default_factory=Memory)
 
 
 class SiteDatasette(Datasette):  # type: ignore[misc]  # datasette has no types

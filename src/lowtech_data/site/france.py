@@ -58,6 +58,10 @@ OUTLINE = _outline(_MAINLAND) + _outline(_CORSICA)
 """Coast and borders, drawn by hand at the precision of a thumb: a backdrop, not a reference."""
 
 
+MAX_DOTS = 2_000
+"""Dots of one map: with more, near ones are drawn as one, so that a page stays light."""
+
+
 @dataclass(frozen=True, slots=True)
 class DotMap:
     """What a template needs to draw positions."""
@@ -85,7 +89,17 @@ def dot_map(positions: Iterable[tuple[float, float]]) -> DotMap:
         else:
             elsewhere += 1
     parts, last_x, last_y = [], 0, 0
-    for y, x in sorted((y, x) for x, y in pixels):
+    for y, x in sorted((y, x) for x, y in _thinned(pixels)):
         parts.append(f"m{x - last_x} {y - last_y}h0")
         last_x, last_y = x, y
     return DotMap("".join(parts).replace(" -", "-"), drawn, elsewhere)
+
+
+def _thinned(pixels: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """The pixels, on the finest grid that leaves at most `MAX_DOTS` of them."""
+    step = 1
+    thinned = pixels
+    while len(thinned) > MAX_DOTS:
+        step += 1
+        thinned = {(x - x % step, y - y % step) for x, y in pixels}
+    return thinned

@@ -79,16 +79,15 @@ def _name(names: dict[str, Any], code: str) -> str:
 
 
 def listing(connection: sqlite3.Connection, search: Search) -> dict[str, Any]:
-    """One page of results, the choices beside it, and the map of all results.
+    """One page of results. Raises `StaleCursorError` when it is no longer there."""
+    return {"search": search, "page": find(connection, search)}
 
-    Raises `StaleCursorError` when the page asked for is no longer there.
-    """
+
+def beside_listing(connection: sqlite3.Connection, search: Search) -> dict[str, Any]:
+    """What all pages of one search share: the choices and the map of all results."""
     names = territory_names(connection)
-    found = counts(connection, search)
     return {
-        "search": search,
-        "page": find(connection, search),
-        "choices": found,
+        "choices": counts(connection, search),
         "names": {
             level: {code: row["nom"] for code, row in rows.items()} for level, rows in names.items()
         },

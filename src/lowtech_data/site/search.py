@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -147,21 +148,38 @@ def positions(connection: sqlite3.Connection, search: Search) -> list[tuple[floa
 
 def counts(connection: sqlite3.Connection, search: Search) -> dict[str, list[tuple[str, int]]]:
     """For each filter with choices, how many initiatives each choice would give."""
-    found: dict[str, list[tuple[str, int]]] = {}
-    for name in (*_COLUMNS, *_LINKS):
+    found = _column_counts(connection, search)
+    for name, table in _LINKS.items():
         where, parameters = search.where(without=name)
-        if name in _COLUMNS:
-            column = _COLUMNS[name]
-            sql = (
-                f"SELECT i.{column}, count(*) FROM initiatives i WHERE {where} "
-                f"AND i.{column} IS NOT NULL GROUP BY 1 ORDER BY 1"
-            )
-        else:
-            sql = (
-                f"SELECT l.valeur, count(*) FROM {_LINKS[name]} l JOIN initiatives i USING (id) "
-                f"WHERE {where} GROUP BY 1 ORDER BY 1"
-            )
-        found[name] = [(row[0], row[1]) for row in connection.execute(sql, parameters)]
+        rows = connection.execute(
+            f"SELECT l.valeur, count(*) FROM {table} l JOIN initiatives i USING (id) "
+            f"WHERE {where} GROUP BY 1 ORDER BY 1",
+            parameters,
+        )
+        found[name] = [(row[0], row[1]) for row in rows]
+    return found
+
+
+def _column_counts(
+    connection: sqlite3.Connection, search: Search
+) -> dict[str, list[tuple[str, int]]]:
+    """Counts by column: one reading for all filters left open, one more for each that is set."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    opened = [name for name in _COLUMNS if name not in search.values]
+    for names in (opened, *([name] for name in _COLUMNS if name in search.values)):
+        if not names:
+            continue
+        where, parameters = search.where(without=names[0])
+        columns = ", ".join(f"i.{_COLUMNS[name]}" for name in names)
+        tallies: dict[str, Counter[str]] = {name: Counter() for name in names}
+        for row in connection.execute(
+            f"SELECT {columns}, count(*) FROM initiatives i WHERE {where} GROUP BY {columns}",
+            parameters,
+        ):
+            for place, name in enumerate(names):
+                if row[place] is not None:
+                    tallies[name][row[place]] += row[len(names)]
+        found |= {name: sorted(tally.items()) for name, tally in tallies.items()}
     return found
 
 

@@ -158,7 +158,8 @@ def _site(datasette: Any) -> Any:
 
 async def home(datasette: Any, request: Any) -> Response:
     """The front page."""
-    context = await _read(datasette, pages.home)
+    memory = _site(datasette).memory
+    context = await memory.get("accueil", lambda: _read(datasette, pages.home))
     return await _page(datasette, request, "accueil.html", context)
 
 
@@ -174,6 +175,10 @@ async def listing(datasette: Any, request: Any) -> Response:
         if variables.get("format"):
             return await _export(datasette, search, variables["format"], version)
         context = await _read(datasette, lambda connection: pages.listing(connection, search))
+        beside = await _site(datasette).memory.get(
+            tuple(sorted(search.values.items())),
+            lambda: _read(datasette, lambda connection: pages.beside_listing(connection, search)),
+        )
     except StaleCursorError:
         return await _error(
             datasette,
@@ -183,7 +188,7 @@ async def listing(datasette: Any, request: Any) -> Response:
             "Une nouvelle version de la base a été publiée pendant votre lecture. "
             "Reprenez la liste depuis le début.",
         )
-    return await _page(datasette, request, "liste.html", context)
+    return await _page(datasette, request, "liste.html", context | beside)
 
 
 _EXPORTED = (
