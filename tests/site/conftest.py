@@ -110,7 +110,7 @@ def _initiative(rows: Rows, number: int, place: tuple[Any, ...], **more: Any) ->
         "adresse": adresse, "code_postal": cp, "commune": commune, "code_insee": insee,
         "code_departement": dep, "code_region": region, "latitude": lat, "longitude": lon,
         "precision_geo": "numero", "site_web": site, "statut": "publie",
-        "regle_selection": "la liste ne recense que des fablabs", "premiere_vue": "2026-01-05",
+        "regle_selection": "liste", "premiere_vue": "2026-01-05",
         "derniere_vue": "2026-03-02", "nb_sources": 1, "verification": "une_source",
         "licence": "lov2", "attribution": "CGET",
     } | more  # fmt: skip

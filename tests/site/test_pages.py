@@ -170,7 +170,7 @@ def test_an_initiative_shows_where_each_value_comes_from(site: Reader) -> None:
         "Repair café du centre",
         "Rennes",
         "02 99 00 00 00",
-        "la liste ne recense que des fablabs",
+        "toute la liste relève du sujet",
         "Hébergé par Les Fabriques du Ponant",
         "Remorque à vélo",
         "Kity",
@@ -305,4 +305,7 @@ def test_values_are_told_the_french_way() -> None:
     assert views.day("31/02") == "31/02"
     assert views.number(12345) == "12\u202f345"
     assert views.size(1_500_000) == "1,5\u202fMo"
+    assert views.selection("code:Fablab") == "sa source la classe « Fablab »"
+    assert views.selection("mot:vélo") == "sa description contient le mot « vélo »"
+    assert views.selection("autre chose") == "autre chose"
     assert views.phone("+33299000000") == "02 99 00 00 00"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import unicodedata
 from typing import Any
 
 from lowtech_data.model import TABLES
@@ -71,7 +72,13 @@ def _regions(
         }
         for code, number in found["region"]
     ]
-    return sorted(regions, key=lambda region: (region["nom"], region["code"]))
+    return sorted(regions, key=lambda region: (_folded(region["nom"]), region["code"]))
+
+
+def _folded(text: str) -> str:
+    """A name as the alphabet orders it: accents and case aside."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(c for c in plain if not unicodedata.combining(c)).casefold()
 
 
 def _name(names: dict[str, Any], code: str) -> str:

@@ -101,6 +101,21 @@ def bare(url: str) -> str:
     return re.sub(r"^https?://(www\.)?|/$", "", url)
 
 
+def selection(rule: str) -> str:
+    """Why a record was kept, in words, from the rule that extraction notes."""
+    kind, _, detail = rule.partition(":")
+    match kind:
+        case "liste":
+            return "toute la liste relève du sujet"
+        case "zone":
+            return "elle est dans le territoire retenu de la liste"
+        case "code" if detail:
+            return f"sa source la classe « {detail} »"
+        case "mot" if detail:
+            return f"sa description contient le mot « {detail} »"
+    return rule
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "adresse_web": web_link,
     "libelle": label,
@@ -113,6 +128,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "sans_protocole": bare,
     "textes": pages.texts,
     "requete": urlencode,
+    "motif": selection,
 }
 
 
