@@ -37,7 +37,7 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Workspace]:
         """Hold the warehouse for the run, with one polite client for all its sources."""
-        command = f"lowtech run ({context.run_id or 'dagster'})"
+        command = f"lowtech run ({context.run.run_id if context.run else 'dagster'})"
         with self.warehouse.writing(command, datetime.now(UTC)):
             if self.offline:
                 yield self

@@ -1,0 +1,130 @@
+"""Each gate refuses the defect that it is there for, and a sound candidate passes them all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from lowtech_data.publish import release
+from lowtech_data.quality import gates
+from lowtech_data.warehouse import Warehouse
+from tests.conftest import Project, place_rows
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = Project(tmp_path_factory.mktemp("portes"))
+    project.curated.mkdir()
+    project.listing("alpha", place_rows("a"), donnees_du="2026-11-01")
+    project.listing("beta", place_rows("b", 5), donnees_du="2026-11-10")
+    _, path, problems = project.run()
+    assert problems == []
+    return path
+
+
+def damaged(path: Path, table: str, change: str) -> None:
+    """Rewrite one Parquet file of a candidate through a SQL statement on `t`."""
+    file = path / "parquet" / f"{table}.parquet"
+    with duckdb.connect() as con:
+        con.execute(f"CREATE TABLE t AS FROM read_parquet('{file}')")
+        con.execute(change)
+        con.execute(f"COPY t TO '{file}' (FORMAT parquet)")
+
+
+def unlink_row(path: Path) -> None:
+    database = sqlite3.connect(path / "lowtech.sqlite")
+    database.execute("DELETE FROM initiatives WHERE rowid = 1")
+    database.commit()
+    database.close()
+
+
+DEFECTS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "schema": (lambda p: damaged(p, "codes", "ALTER TABLE t RENAME uri TO url"), "codes"),
+    "cles": (
+        lambda p: damaged(p, "initiatives", "INSERT INTO t FROM t LIMIT 1"),
+        "clés répétées",
+    ),
+    "references": (
+        lambda p: damaged(p, "fiches", "UPDATE t SET initiative_id = 'lt-0000000000'"),
+        "initiatives.id",
+    ),
+    "codes": (lambda p: damaged(p, "initiatives", "UPDATE t SET type = 'usine'"), "usine"),
+    "identifiants": (
+        lambda p: damaged(p, "identifiants", "DELETE FROM t WHERE true"),
+        "sans identifiant actif",
+    ),
+    "provenance": (
+        lambda p: damaged(p, "initiatives", "UPDATE t SET adresse = '1 rue Inventée'"),
+        "sans provenance",
+    ),
+    "volume": (lambda p: damaged(p, "initiatives", "DELETE FROM t WHERE true"), "aucune"),
+    "donnees_personnelles": (
+        lambda p: damaged(p, "fiches", "UPDATE t SET resume = 'appeler Zoé au 06 12 34 56 78'"),
+        "fiches.resume",
+    ),
+    "licences": (
+        lambda p: damaged(p, "sources", "UPDATE t SET republication = 'interdite'"),
+        "republiée",
+    ),
+    "sqlite": (unlink_row, "incohérente"),
+}
+
+
+def test_a_sound_candidate_passes(published: Path):
+    assert gates.run(published, None) == []
+    assert gates.run(published, published) == []
+
+
+def test_every_gate_is_tried():
+    assert set(DEFECTS) == set(gates.names())
+
+
+@pytest.mark.parametrize("gate", DEFECTS)
+def test_a_gate_refuses_its_defect(gate: str, published: Path, tmp_path: Path):
+    candidate = tmp_path / "candidat"
+    shutil.copytree(published, candidate)
+    defect, word = DEFECTS[gate]
+    defect(candidate)
+    found = gates.run(candidate, published, only=gate)
+    assert found, gate
+    assert {finding.gate for finding in found} == {gate}
+    assert any(word in str(finding) for finding in found)
+
+
+def test_a_fall_in_numbers_against_the_published_release_is_refused(
+    published: Path, tmp_path: Path
+):
+    candidate = tmp_path / "candidat"
+    shutil.copytree(published, candidate)
+    damaged(candidate, "initiatives", "DELETE FROM t WHERE rowid > 4")
+    (found,) = gates.run(candidate, published, only="volume")
+    assert "5 initiatives contre 8" in str(found)
+
+
+def test_a_forgotten_identifier_is_refused(published: Path, tmp_path: Path):
+    candidate = tmp_path / "candidat"
+    shutil.copytree(published, candidate)
+    damaged(published_copy := candidate, "identifiants", "DELETE FROM t WHERE rowid = 0")
+    found = gates.run(published_copy, published, only="identifiants")
+    assert any("oubliés" in str(finding) for finding in found)
+
+
+def test_a_candidate_that_was_not_approved_is_not_published(published: Path, tmp_path: Path):
+    warehouse = Warehouse(tmp_path)
+    shutil.copytree(published, warehouse.candidate)
+    with pytest.raises(release.NotApprovedError, match="contrôles"):
+        release.commit(warehouse)
+    release.approve(warehouse)
+    index = warehouse.candidate / "index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"date": "2026-01-01"}))
+    with pytest.raises(release.NotApprovedError):
+        release.commit(warehouse)
+    release.approve(warehouse)
+    assert release.commit(warehouse).name == published.name
+    assert warehouse.current_release() == warehouse.releases / published.name
