@@ -37,7 +37,7 @@ PAIRS_SCHEMA = pa.schema(
         ("details", pa.string()),
     ]
 )
-"""A compared pair: codes of `decision`, `decide_par` and `predicat`; score in bits; details in JSON."""
+"""A compared pair: codes of the model, the score in bits, its parts in JSON (`details`)."""
 
 Progress = Callable[[str], None]
 
@@ -67,8 +67,8 @@ def match(
 ) -> Matching:
     """Match the records of a DuckDB table or view.
 
-    Columns are those of `features.COLUMNS`; `source`, `cle_source` and `nom` must be there. `decisions`
-    win over rules. Temporary tables `res_*` are made in the connection and dropped.
+    Columns are those of `features.COLUMNS`; `source`, `cle_source` and `nom` must be there.
+    `decisions` win over rules. Temporary tables `res_*` are made in the connection and dropped.
 
     Raises `MatchError` when a name or key is missing or a key is repeated.
     """

@@ -1,7 +1,7 @@
 """Which pairs are worth comparing: those that share one of several keys.
 
-A key that too many records share separates nothing and costs the square of its size: it is dropped, and
-the number of keys dropped is told. What is lost by one key is nearly always found by another.
+A key that too many records share separates nothing and costs the square of its size: it is dropped,
+and the number of keys dropped is told. What is lost by one key is nearly always found by another.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From pairs to clusters: strongest first, never against a decision, never by one weak link.
 
-Union-find, with a look at both groups before each union: no known pair between them may be in conflict,
-the mean of the known pairs must hold, and two groups of several records need more than one link, or a
-very strong one. The result depends on the pairs alone, not on their order.
+Union-find, with a look at both groups before each union: no known pair between them may be in
+conflict, the mean of the known pairs must hold, and two groups of several records need more than one
+link, or a very strong one. The result depends on the pairs alone, not on their order.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def cluster_records(
     must: Collection[tuple[int, int]] = (),
     cannot: Collection[tuple[int, int]] = (),
 ) -> Clusters:
-    """Group `count` records. `must` and `cannot` are decisions of people: they win over the rest."""
+    """Group `count` records. `must` and `cannot` are decisions of people: they win."""
     work = _Work(count, cannot)
     ordered = sorted(edges, key=lambda edge: (-edge.score, edge.a, edge.b))
     for edge in ordered:

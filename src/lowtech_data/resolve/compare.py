@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import duckdb
 
-from lowtech_data.resolve import vocabulary as v
 
 CONTACTS = ("tel", "mail", "hote", "page", "siret", "rna")
 
@@ -22,6 +21,17 @@ def compare_pairs(con: duckdb.DuckDBPyConnection) -> None:
         _shared_values(con, contact)
     _sites(con)
     _shared_words(con)
+    # List functions on the output of a join walk the whole side that was hashed, for each batch of
+    # rows: written out first, they cost a hundredth.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE res_paire AS
+        SELECT c.a, c.b, c.cles, x, y
+        FROM res_candidat c
+        JOIN (SELECT * EXCLUDE (nom, cle) FROM res_fiche) x ON x.rid = c.a
+        JOIN (SELECT * EXCLUDE (nom, cle) FROM res_fiche) y ON y.rid = c.b
+        """
+    )
     con.execute(f"CREATE OR REPLACE TEMP TABLE res_compare AS {_features()}")
 
 
@@ -95,10 +105,6 @@ def _shared_words(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _features() -> str:
-    empty = "[]::VARCHAR[]"
-    close = ", ".join(f"'{a}|{b}'" for a, b in sorted(v.CLOSE_KINDS))
-    hosts = "[" + ", ".join(f"'{kind}'" for kind in sorted(v.HOST_KINDS)) + "]"
-    guests = "[" + ", ".join(f"'{kind}'" for kind in sorted(v.GUEST_KINDS)) + "]"
     same_contact = ", ".join(
         f"CASE WHEN x.{c} = y.{c} THEN u_{c}.usages END AS usages_{c}, x.{c} <> y.{c} AS autre_{c}"
         for c in CONTACTS
@@ -129,7 +135,9 @@ def _features() -> str:
                    AS chiffres,
                (list_contains(x.sigles, coalesce(y.noyau_propre, y.noyau))
                 OR list_contains(y.sigles, coalesce(x.noyau_propre, x.noyau))) AS sigle,
-               x.genres AS genres_a, y.genres AS genres_b,
+               x.genres AS genres_a, y.genres AS genres_b, x.voisins AS voisins_a,
+               x.heberge AS heberge_a, y.heberge AS heberge_b,
+               x.invite AS invite_a, y.invite AS invite_b,
                x.chez <> y.chez AS chez,
                x.itinerant <> y.itinerant AS un_seul_itinerant,
                coalesce(e.sites, 1) AS sites,
@@ -152,27 +160,20 @@ def _features() -> str:
                greatest(x.sigma, y.sigma) AS sigma_max,
                left(x.siret, 9) = left(y.siret, 9) AS meme_siren,
                left(x.siret, 9) <> left(y.siret, 9) AS autre_siren,
-               len(list_intersect(x.ids, y.ids)) > 0 AS meme_identifiant,
+               list_has_any(x.ids, y.ids) AS meme_identifiant,
                {same_contact}
-        FROM res_candidat c
-        JOIN res_fiche x ON x.rid = c.a
-        JOIN res_fiche y ON y.rid = c.b
+        FROM res_paire c
         LEFT JOIN res_commun w ON w.a = c.a AND w.b = c.b
         LEFT JOIN res_enseigne e ON e.nom = coalesce(x.noyau_propre, x.noyau)
         {joins}
     )
     SELECT *,
            CASE WHEN len(genres_a) = 0 OR len(genres_b) = 0 THEN 'inconnu'
-                WHEN len(list_intersect(genres_a, genres_b)) > 0 THEN 'egal'
-                WHEN len(list_filter(genres_a, lambda p: len(list_filter(genres_b,
-                     lambda q: (p || '|' || q) IN ({close}))) > 0)) > 0 THEN 'voisin'
+                WHEN list_has_any(genres_a, genres_b) THEN 'egal'
+                WHEN list_has_any(voisins_a, genres_b) THEN 'voisin'
                 ELSE 'oppose' END AS genre,
-           genres_a = {empty} AND genres_b = {empty} AS sans_genre,
-           CASE WHEN len(list_intersect(genres_a, {hosts})) > 0
-                     AND len(list_intersect(genres_b, {guests})) > 0
-                     AND len(list_intersect(genres_b, {hosts})) = 0 THEN 'a'
-                WHEN len(list_intersect(genres_b, {hosts})) > 0
-                     AND len(list_intersect(genres_a, {guests})) > 0
-                     AND len(list_intersect(genres_a, {hosts})) = 0 THEN 'b' END AS hote_probable
+           len(genres_a) = 0 AND len(genres_b) = 0 AS sans_genre,
+           CASE WHEN heberge_a AND invite_b AND NOT heberge_b THEN 'a'
+                WHEN heberge_b AND invite_a AND NOT heberge_a THEN 'b' END AS hote_probable
     FROM brut
     """

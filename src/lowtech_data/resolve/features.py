@@ -2,8 +2,8 @@
 
 Two tables are made, in the connection, from any table of records:
 
-`res_fiche`, one row per record: `rid` (0, 1… in the order of source and key), `source`, `cle`, the
-spaceless name `noyau`, its distinctive part `noyau_propre`, `poids` (bits of the whole name), `sigles`,
+`res_fiche`, one row per record: `rid` (0, 1… in the order of source and key), `source`, `cle`,
+the spaceless name `noyau`, its distinctive part `noyau_propre`, `poids` (bits of the whole name), `sigles`,
 `genres`, `insee`, `cp`, `ville`, `voie`, `numero`, `numero_fin`, `lat`, `lon`, `sigma` (metres),
 `hote`, `page`, `tel`, `mail`, `siret`, `siren`, `rna`, `ids`.
 
@@ -15,6 +15,8 @@ bits = log2((N + 20 000) / (df + 1)), at most 12 for a distinctive word, 3 for a
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import duckdb
 
@@ -69,6 +71,10 @@ def prepare(con: duckdb.DuckDBPyConnection, records: str) -> int:
     _records(con)
     row = con.execute("SELECT count(*) FROM res_fiche").fetchone()
     return int(row[0]) if row else 0
+
+
+def _list(words: Iterable[str]) -> str:
+    return "[" + ", ".join(f"'{word}'" for word in sorted(words)) + "]"
 
 
 def _in(words: frozenset[str] | list[str]) -> str:
@@ -254,6 +260,10 @@ def _words(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _records(con: duckdb.DuckDBPyConnection) -> None:
+    close = " ".join(
+        f"WHEN '{kind}' THEN {_list(b for a, b in v.CLOSE_KINDS if a == kind)}"
+        for kind in sorted({a for a, _ in v.CLOSE_KINDS})
+    )
     sigma = " ".join(f"WHEN '{name}' THEN {metres}" for name, metres in SIGMA_M.items())
     con.execute(
         rf"""
@@ -265,7 +275,9 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                    list(mot ORDER BY mot) FILTER (role = 'propre') AS propres,
                    coalesce(sum(bits) FILTER (role = 'propre'), 0)::INTEGER AS bits_propres,
                    sum(bits)::INTEGER AS poids,
-                   list_sort(list_distinct(list(genre) FILTER (genre IS NOT NULL))) AS genres
+                   list_sort(list_distinct(list(genre) FILTER (genre IS NOT NULL))) AS genres,
+                   list_distinct(flatten(list(CASE genre {close} END)
+                       FILTER (genre IS NOT NULL))) AS voisins
             FROM res_mot GROUP BY rid
         ), initiales AS (
             SELECT rid, list_distinct([
@@ -295,6 +307,9 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                coalesce(n.noyau, lower(b.nom)) AS noyau, n.noyau_propre,
                coalesce(n.propres, []) AS propres, coalesce(n.bits_propres, 0) AS bits_propres,
                coalesce(n.poids, 100) AS poids, coalesce(n.genres, []) AS genres,
+               coalesce(n.voisins, []) AS voisins,
+               coalesce(list_has_any(n.genres, {_list(v.HOST_KINDS)}), false) AS heberge,
+               coalesce(list_has_any(n.genres, {_list(v.GUEST_KINDS)}), false) AS invite,
                list_filter(i.sigles, lambda s: length(s) >= 3) AS sigles,
                regexp_matches(b.nom_plie, '^ *(fab ?lab|coworking|ressourcerie|recyclerie|repair cafe)'
                    || '  ?(de|du|des|d) ') AS chez,

@@ -1,12 +1,12 @@
 """What the comparisons of a pair add up to, in bits, and what is decided from them.
 
-A bit doubles the odds that two records are one initiative. Evidence of place (commune, street, number,
-distance) says one thing several times, so only the best of it counts; contacts are discounted by the
-number of names or addresses that share the value, and each further one counts half.
+A bit doubles the odds that two records are one initiative. Evidence of place (commune, street,
+number, distance) says one thing several times, so only the best of it counts; contacts are discounted
+by the number of names or addresses that share the value, and each further one counts half.
 
 The score orders pairs, but does not decide alone: the first rule of `_RULES` that holds decides. What
-makes false merges is neighbours, not typos, so a disagreement on distinctive words vetoes whatever the
-address and the contacts agree on.
+makes false merges is neighbours, not typos, so a disagreement on distinctive words vetoes whatever
+the address and the contacts agree on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NEAR_BITS = 8.0
 """From here a distinct pair is kept, to be seen; below it is obvious."""
 
 CONTACT_BITS = {"tel": 7.0, "mail": 7.0, "hote": 6.0, "page": 7.0, "siret": 5.0, "rna": 6.0}
-"""What a contact that nobody else shares is worth. A SIRET names the legal body, not the workshop."""
+"""What a contact shared by one name is worth. A SIRET names the legal body, not the workshop."""
 CONTACT_MAX_BITS = 12.0
 IDENTIFIER_BITS = 14.0
 """A shared identifier of the thing itself (OpenStreetMap, fablabs.io…)."""
