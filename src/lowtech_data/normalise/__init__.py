@@ -120,12 +120,18 @@ def _concat(tables: Collection[pa.Table], schema: pa.Schema) -> pa.Table:
 
 
 def _install(con: duckdb.DuckDBPyConnection, given_names: Collection[str]) -> None:
+    """Prepare a connection; what does not depend on the arguments is made once."""
+    name.install(con, given_names)
+    installed = con.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE temporary AND table_name = 'norm_communes'"
+    ).fetchone()
+    if installed:
+        return
     reference.install(con)
     empty = ", ".join(personal.literal(word) for word in _EMPTY_WORDS)
     con.execute(f"CREATE OR REPLACE TEMP MACRO vide(x) AS x IS NULL OR lower(trim(x)) IN ({empty})")
     personal.install(con)
     text.install(con)
-    name.install(con, given_names)
     coordinates.install(con)
     commune.install(con)
     identifiers.install(con)

@@ -114,7 +114,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         SELECT n, t, adresse_regle, adresse_montre,
             nullif(CASE WHEN cle_commune(courte) = cle THEN ''
                 ELSE left(courte, {MAX_CHARACTERS}) END, '') AS adresse,
-            nullif(left(concat_ws(' - ', array_to_string(reste, ' - '), trim(boite), cedex),
+            nullif(left(concat_ws(' - ', nullif(array_to_string(reste, ' - '), ''), trim(boite), cedex),
                 {MAX_CHARACTERS}), '') AS complement,
             len(lignes) > 1 AS plusieurs, nue IS DISTINCT FROM voie AS repetee,
             coalesce(boite, cedex) IS NOT NULL AS boitee
