@@ -3,11 +3,11 @@
     python -m benchmarks.generator 100000 --out initiatives.parquet
 
 Three records in ten repeat another one, with the errors that real listings show: capitals, lost
-accents, typos, words joined or split, kind or commune added, acronyms, missing or wrong postcodes,
-addresses in one field, points at the centre of the commune. Beside them stand what must not be merged:
-homonyms in other towns (more of them as the size grows), chains with one site and one telephone,
-hosts and their guests at one address, several sites of one body. Synthetic: for cost, and for
-comparing two versions, never for an absolute accuracy.
+accents, typos, words joined or split, kind or commune added, acronyms, missing or wrong
+postcodes, addresses in one field, points at the centre of the commune. Beside them stand what
+must not be merged: homonyms in other towns (more of them as the size grows), chains with one site
+and one telephone, hosts and their guests at one address, several sites of one body. Synthetic:
+for cost, and for comparing two versions, never for an absolute accuracy.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+
+def _phrases(text: str) -> list[str]:
+    return text.split("|")
+
+
 REFERENCE = Path(__file__).parents[1] / "warehouse" / "reference" / "communes.parquet"
 
 SCHEMA = pa.schema(
@@ -31,9 +36,9 @@ SCHEMA = pa.schema(
         *(
             (name, pa.string())
             for name in (
-                "source cle_source nom adresse code_postal commune code_insee precision_geo site_web"
-                " courriel telephone siret type"
-            ).split()
+                *("source", "cle_source", "nom", "adresse", "code_postal", "commune", "code_insee"),
+                *("precision_geo", "site_web", "courriel", "telephone", "siret", "type"),
+            )
         ),
         ("latitude", pa.float64()),
         ("longitude", pa.float64()),
@@ -73,28 +78,28 @@ SHORT = {
     "chemin": "ch.",
     "saint": "St",
 }
-STREET_NAMES = (
+STREET_NAMES = _phrases(
     "de la République|Victor Hugo|Jean Jaurès|de la Gare|du Moulin|des Écoles|Pasteur|de l’Église"
     "|du Général de Gaulle|de la Liberté|Saint-Martin|des Lilas|Gambetta|du Château|Émile Zola"
     "|des Tilleuls|de Verdun|Jules Ferry|des Jardins|de la Fontaine|du Stade|des Acacias|Voltaire"
     "|Aristide Briand|de la Forêt|du 8 Mai 1945|Marcel Pagnol|Louise Michel|des Artisans|du Port"
     "|Saint-Laurent|Molière|de Bretagne|de Paris|George Sand|Jean Moulin|des Vignes|du Lavoir"
-).split("|")
-NOUNS = (
+)
+NOUNS = _phrases(
     "Ruche|Fabrique|Machinerie|Grange|Bobine|Clef|Boussole|Pie|Cigale|Fourmilière|Cordée|Manivelle"
     "|Boîte à Outils|Roue Libre|Caravelle|Lanterne|Passerelle|Coquille|Canopée|Passoire|Turbine"
     "|Bricole|Récup|Marmite|Girouette|Chaloupe|Guinguette|Filature|Forge|Scierie|Tannerie|Verrerie"
     "|Charrette|Brouette|Casemate|Dynamo|Sirène|Rotonde|Ferme|Cantine|Mine|Halle|Gare|Poudrière"
-).split("|")
-COMPLEMENTS = (
+)
+COMPLEMENTS = _phrases(
     "du Nord|des Possibles|en Commun|Solidaire|du Val|des Voisins|à Vapeur|Bleue|des Lutins"
     "|Citoyenne|du Coin|d’En Face|des Cimes|à Pédales|Verte|du Canal|des Deux Rives|Vagabonde"
     "|Ouverte|du Phare|des Prés|Joyeuse|du Causse|d’Argent|du Bocage|Créative||||||||"
-).split("|")
-SYLLABLES = (
+)
+SYLLABLES = _phrases(
     "ba|be|bi|bo|bri|co|da|di|do|fa|fi|ga|go|ka|ki|ko|la|lo|lu|ma|mi|mo|na|no|pa|pi|po|ra|ri|ro|sa"
     "|so|ta|ti|to|tri|va|vi|zo"
-).split("|")
+)
 HOSTS = ("Centre social {}", "Médiathèque de {}", "MJC de {}", "Maison des associations de {}")
 
 
@@ -127,7 +132,7 @@ class Initiative:
 
 
 def communes(path: Path = REFERENCE) -> tuple[list[Commune], list[float]]:
-    """Communes and how likely each is: the square root of its population, so that villages count."""
+    """Communes and how likely each is: the root of its population, so that villages count."""
     if not path.exists():
         return _invented_communes()
     columns = ["code", "nom", "population", "codes_postaux", "latitude", "longitude"]
@@ -194,7 +199,7 @@ def _initiative(random_: random.Random, commune: Commune) -> Initiative:
         name = f"{random_.choice(KINDS[kind])} {brand}".strip()
     else:
         name = brand
-    host = f"{_slug(name)}.{random_.choice(('fr', 'org', 'bzh', 'net'))}"
+    host = f"{_slug(name)}{random_.randint(1, 9999)}.{random_.choice(('fr', 'org', 'bzh', 'net'))}"
     spread = 0.012
     return Initiative(
         nom=name,
@@ -225,13 +230,14 @@ def _chain(random_: random.Random, drawn: Sequence[Commune]) -> list[Initiative]
     """One brand in several communes, with one site, sometimes one telephone."""
     first = _initiative(random_, drawn[0])
     brand = _brand(random_)
+    site = f"https://{_slug(brand)}{random_.randint(1, 9999)}.fr/"
     shared_phone = random_.random() < 0.5
     return [
         replace(
             _initiative(random_, commune),
             nom=random_.choice((f"{brand} {commune.nom}", brand)),
             type=first.type,
-            site=f"https://{_slug(brand)}.fr/",
+            site=site,
             courriel=None,
             telephone=first.telephone if shared_phone else None,
         )

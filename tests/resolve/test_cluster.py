@@ -37,7 +37,9 @@ def test_decisions_win():
 
 
 EDGES = st.lists(
-    st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 30), st.booleans(), st.booleans())
+    st.tuples(
+        st.integers(0, 8), st.integers(0, 8), st.integers(0, 30), st.booleans(), st.booleans()
+    )
     .filter(lambda e: e[0] < e[1])
     .map(lambda e: Edge(e[0], e[1], float(e[2]), e[3] and not e[4], e[4])),
     max_size=20,

@@ -107,7 +107,8 @@ def _check(con: duckdb.DuckDBPyConnection, records: str) -> None:
         if row and row[0]:
             raise MatchError(f"{records} : {row[0]} fiches sans {name}")
     twice = con.execute(
-        f"SELECT source, cle_source FROM {records} GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
+        f"SELECT source, cle_source FROM {records} GROUP BY ALL HAVING count(*) > 1"
+        " ORDER BY ALL LIMIT 1"
     ).fetchone()
     if twice:
         raise MatchError(f"{records} : clé répétée : {twice[0]}:{twice[1]}")
@@ -259,7 +260,8 @@ def _decided_row(a: int, b: int, line: Decision) -> dict[str, object]:
 def _clusters(con: duckdb.DuckDBPyConnection, clusters: Clusters) -> pa.Table:
     return con.sql(
         """
-        SELECT source, cle AS cle_source, (dense_rank() OVER (ORDER BY label) - 1)::BIGINT AS cluster
+        SELECT source, cle AS cle_source,
+               (dense_rank() OVER (ORDER BY label) - 1)::BIGINT AS cluster
         FROM res_fiche JOIN res_label USING (rid) ORDER BY rid
         """
     ).to_arrow_table()
@@ -294,7 +296,8 @@ def _warnings(
 
 def _drop(con: duckdb.DuckDBPyConnection) -> None:
     names = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE temporary AND table_name LIKE 'res\\_%' ESCAPE '\\'"
+        "SELECT table_name FROM duckdb_tables()"
+        " WHERE temporary AND starts_with(table_name, 'res_') ORDER BY table_name"
     ).fetchall()
     for (name,) in names:
         con.execute(f"DROP TABLE {name}")

@@ -101,7 +101,8 @@ def _keys() -> str:
         FROM lieux JOIN res_mot USING (rid) WHERE role = 'commun'
         UNION ALL
         SELECT 'genre_lieu', lieu || '|' || genre, rid
-        FROM lieux JOIN (SELECT DISTINCT rid, genre FROM res_mot WHERE genre IS NOT NULL) USING (rid)
+        FROM lieux
+        JOIN (SELECT DISTINCT rid, genre FROM res_mot WHERE genre IS NOT NULL) USING (rid)
         UNION ALL
         SELECT 'debut_lieu', lieu || '|' || left(coalesce(noyau_propre, noyau), 4), rid
         FROM tous JOIN res_fiche USING (rid)

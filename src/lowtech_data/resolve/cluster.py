@@ -1,8 +1,8 @@
 """From pairs to clusters: strongest first, never against a decision, never by one weak link.
 
 Union-find, with a look at both groups before each union: no known pair between them may be in
-conflict, the mean of the known pairs must hold, and two groups of several records need more than one
-link, or a very strong one. The result depends on the pairs alone, not on their order.
+conflict, the mean of the known pairs must hold, and two groups of several records need more than
+one link, or a very strong one. The result depends on the pairs alone, not on their order.
 """
 
 from __future__ import annotations

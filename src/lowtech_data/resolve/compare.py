@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import duckdb
 
-
 CONTACTS = ("tel", "mail", "hote", "page", "siret", "rna")
 
 _SIMILAR = 0.92

@@ -1,9 +1,9 @@
 """How right matching is, on pairs that people labelled, beside two rules that anyone could write.
 
-Lists of labelled pairs are not exhaustive: a pair that is not in the list is neither right nor wrong.
-So precision is that of the labelled pairs that end in one cluster, recall that of the pairs labelled
-the same. A place that moved is one initiative, but people should decide: merged or not, it counts only
-as found or missed by the review queue.
+Lists of labelled pairs are not exhaustive: a pair that is not in the list is neither right nor
+wrong. So precision is that of the labelled pairs that end in one cluster, recall that of the
+pairs labelled the same. A place that moved is one initiative, but people should decide: merged or
+not, it counts only as found or missed by the review queue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ APART = frozenset({"distinct", "heberge_par", "antenne_de"})
 
 
 class Labelled(NamedTuple):
-    """Two fiches and what people say of them: a code of `decision` or of `predicat`, or `incertain`."""
+    """Two fiches and what people say of them: `decision` or `predicat` code, or `incertain`."""
 
     a: Key
     b: Key
@@ -126,7 +126,7 @@ def evaluate(
 
 
 def _of_engine(matching: Matching, labelled: Sequence[Labelled]) -> Evaluation:
-    cluster = {
+    cluster: dict[Key, int] = {
         (row["source"], row["cle_source"]): row["cluster"] for row in matching.clusters.to_pylist()
     }
     review = {
@@ -137,7 +137,7 @@ def _of_engine(matching: Matching, labelled: Sequence[Labelled]) -> Evaluation:
     return _count(
         "appariement",
         labelled,
-        lambda a, b: bool(cluster[a] == cluster[b]),
+        lambda a, b: cluster[a] == cluster[b],
         lambda a, b: (min(a, b), max(a, b)) in review,
         reviewed=len({key for pair in review for key in pair}),
         records=len(cluster),
@@ -152,10 +152,10 @@ def _baselines(
     rows = con.execute(
         "SELECT source, cle, noyau, cp, siret, tel, mail, hote FROM res_fiche"
     ).fetchall()
-    fields = {(row[0], row[1]): row[2:] for row in rows}
+    fields: dict[Key, tuple[str | None, ...]] = {(row[0], row[1]): row[2:] for row in rows}
 
     def name_and_postcode(a: Key, b: Key) -> bool:
-        return fields[a][0] == fields[b][0] and fields[a][1] == fields[b][1] is not None
+        return fields[a][:2] == fields[b][:2] and fields[a][1] is not None
 
     def any_identifier(a: Key, b: Key) -> bool:
         return any(

@@ -3,12 +3,12 @@
 Two tables are made, in the connection, from any table of records:
 
 `res_fiche`, one row per record: `rid` (0, 1… in the order of source and key), `source`, `cle`,
-the spaceless name `noyau`, its distinctive part `noyau_propre`, `poids` (bits of the whole name), `sigles`,
-`genres`, `insee`, `cp`, `ville`, `voie`, `numero`, `numero_fin`, `lat`, `lon`, `sigma` (metres),
-`hote`, `page`, `tel`, `mail`, `siret`, `siren`, `rna`, `ids`.
+the spaceless name `noyau`, its distinctive part `noyau_propre`, `poids` (bits of the whole name),
+`sigles`, `genres`, `insee`, `cp`, `ville`, `voie`, `numero`, `numero_fin`, `lat`, `lon`, `sigma`
+(metres), `hote`, `page`, `tel`, `mail`, `siret`, `siren`, `rna`, `ids`.
 
-`res_mot`, one row per word of a name: `rid`, `mot`, `role` (propre, commun, lieu, genre), `bits` in
-hundredths. Bits are integers so that sums do not depend on the order of addition.
+`res_mot`, one row per word of a name: `rid`, `mot`, `role` (propre, commun, lieu, genre), `bits`
+in hundredths. Bits are integers so that sums do not depend on the order of addition.
 
 Rarity is learnt from the data at hand, with a prior so that ten records behave like ten thousand:
 bits = log2((N + 20 000) / (df + 1)), at most 12 for a distinctive word, 3 for a common one.
@@ -52,7 +52,7 @@ MAX_BITS = {"propre": 1200, "commun": 300, "lieu": 200, "genre": 300}
 
 SIGMA_M = {"numero": 150, "voie": 600, "lieu_dit": 1200, "commune": 6000, "inconnue": 3000}
 """Uncertainty of a point by its stated precision, in metres. Between two listings the median gap of
-one place is 11 m at street level and the 95th percentile 837 m; a commune's centre is kilometres off.
+one place is 11 m at street level and the 95th percentile 837 m; a commune's centre is far off.
 """
 
 SIGMA_UNSAID_M = 400
@@ -192,7 +192,8 @@ def _addresses(con: duckdb.DuckDBPyConnection) -> None:
                nullif(replace(trim(regexp_replace(
                    regexp_replace(replace(replace(' ' || res_fold(commune) || ' ',
                        ' st ', ' saint '), ' ste ', ' sainte '),
-                   ' ([0-9]+ ?(er|e|eme)? ?)?(arrondissement|cedex).*$| [0-9]+(er|e|eme)? ', ' ', 'g'),
+                   ' ([0-9]+ ?(er|e|eme)? ?)?(arrondissement|cedex).*$| [0-9]+(er|e|eme)? ',
+                   ' ', 'g'),
                    '^ (le|la|les|l) ', ' ')), ' ', ''), '') AS ville,
                CASE WHEN regexp_full_match(upper(code_insee), '[0-9][0-9AB][0-9]{{3}}')
                     THEN CASE
@@ -210,6 +211,7 @@ def _words(con: duckdb.DuckDBPyConnection) -> None:
     tokens = _replaced(
         "replace(nom_plie, ' ', '  ')", {k.replace(" ", "  "): t for k, t in _kind_tokens().items()}
     )
+    most = " ".join(f"WHEN '{role}' THEN {bits}" for role, bits in MAX_BITS.items())
     families = ", ".join(
         f"('{phrase.replace(' ', '_')}', '{family}')"
         for family, phrases in v.KINDS.items()
@@ -233,7 +235,8 @@ def _words(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE res_mot AS
         WITH communes AS (
             SELECT rid, unnest(string_split(replace(replace(
-                ' ' || res_fold(commune) || ' ', ' st ', ' saint '), ' ste ', ' sainte '), ' ')) AS mot
+                ' ' || res_fold(commune) || ' ', ' st ', ' saint '), ' ste ', ' sainte '), ' '))
+                AS mot
             FROM res_brut
         ), lieux AS (SELECT DISTINCT rid, mot FROM communes WHERE length(mot) > 1
         ), frequences AS (
@@ -246,14 +249,15 @@ def _words(con: duckdb.DuckDBPyConnection) -> None:
                         WHEN s.mot IN {_in(v.COMMON_WORDS)} THEN 'commun'
                         ELSE 'propre' END AS role
             FROM res_suite s
-            LEFT JOIN (SELECT mot, min(genre) AS genre FROM res_genre GROUP BY mot) g ON g.mot = s.mot
+            LEFT JOIN (SELECT mot, min(genre) AS genre FROM res_genre GROUP BY mot) g
+                ON g.mot = s.mot
             LEFT JOIN lieux l ON l.rid = s.rid AND l.mot = s.mot
             GROUP BY s.rid, s.mot
         )
         SELECT r.rid, r.mot, r.rang, r.genre, r.role,
-               least(CASE r.role {" ".join(f"WHEN '{k}' THEN {b}" for k, b in MAX_BITS.items())} END,
-                     greatest(50, round(100 * log2(({BACKGROUND_RECORDS} + n) / (df + 1)))))::INTEGER
-                   AS bits
+               least(CASE r.role {most} END,
+                     greatest(50, round(100 * log2(({BACKGROUND_RECORDS} + n) / (df + 1)))))
+                   ::INTEGER AS bits
         FROM roles r JOIN frequences USING (mot), total
         """
     )
@@ -296,7 +300,8 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         ), web AS (
             SELECT rid,
                    lower(regexp_extract(site_web,
-                       '^\s*(?:[A-Za-z]+:/*)?(?:www[0-9]?\.)?([^/:?#\s;|]+\.[A-Za-z]{{2,}})', 1)) AS h,
+                       '^\s*(?:[A-Za-z]+:/*)?(?:www[0-9]?\.)?([^/:?#\s;|]+\.[A-Za-z]{{2,}})',
+                       1)) AS h,
                    lower(regexp_replace(regexp_extract(site_web,
                        '^\s*(?:[A-Za-z]+:/*)?[^/\s;|]+(/[^\s;|]+)', 1), '/+$', '')) AS chemin
             FROM res_brut
@@ -311,8 +316,9 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                coalesce(list_has_any(n.genres, {_list(v.HOST_KINDS)}), false) AS heberge,
                coalesce(list_has_any(n.genres, {_list(v.GUEST_KINDS)}), false) AS invite,
                list_filter(i.sigles, lambda s: length(s) >= 3) AS sigles,
-               regexp_matches(b.nom_plie, '^ *(fab ?lab|coworking|ressourcerie|recyclerie|repair cafe)'
-                   || '  ?(de|du|des|d) ') AS chez,
+               regexp_matches(b.nom_plie,
+                   '^ *(fab ?lab|coworking|ressourcerie|recyclerie|repair cafe) '
+                   || ' ?(de|du|des|d) ') AS chez,
                a.insee, a.cp, a.ville, a.voie, array_to_string(a.voie, '') AS voie_jointe,
                a.numero, a.numero_fin,
                CASE WHEN p.la IS NULL AND b.latitude BETWEEN -90 AND 90
@@ -331,7 +337,8 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                     THEN lower(trim(b.courriel)) END AS mail,
                CASE WHEN regexp_full_match(regexp_replace(b.siret, '\s', '', 'g'), '[0-9]{{14}}')
                     THEN regexp_replace(b.siret, '\s', '', 'g') END AS siret,
-               CASE WHEN regexp_full_match(upper(b.rna), 'W[0-9A-Z]{{9}}') THEN upper(b.rna) END AS rna,
+               CASE WHEN regexp_full_match(upper(b.rna), 'W[0-9A-Z]{{9}}')
+                    THEN upper(b.rna) END AS rna,
                b.type,
                regexp_matches(b.nom_plie, ' ({v.ITINERANT}) ') AS itinerant,
                list_filter(coalesce(b.identifiants, []),

@@ -32,7 +32,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32, lower case: no i, l, o, u."""
 
 CHECK_MODULUS = 31
-"""A prime below 32: a wrong character, or two neighbours swapped, changes the remainder."""
+"""32 is 1 modulo 31: any one wrong character is seen, but `0` for `z`; a swap is not."""
 
 ID_PATTERN = r"^lt-[0-9a-hjkmnp-tv-z]{10}[0-9a-hjkmnp-tv-y]$"
 """What a published id looks like: prefix, 10 characters of value, 1 of control."""

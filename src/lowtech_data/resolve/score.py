@@ -1,12 +1,13 @@
 """What the comparisons of a pair add up to, in bits, and what is decided from them.
 
 A bit doubles the odds that two records are one initiative. Evidence of place (commune, street,
-number, distance) says one thing several times, so only the best of it counts; contacts are discounted
-by the number of names or addresses that share the value, and each further one counts half.
+number, distance) says one thing several times, so only the best of it counts; contacts are
+discounted by the number of names or addresses that share the value, and each further one counts
+half.
 
-The score orders pairs, but does not decide alone: the first rule of `_RULES` that holds decides. What
-makes false merges is neighbours, not typos, so a disagreement on distinctive words vetoes whatever
-the address and the contacts agree on.
+The score orders pairs, but does not decide alone: the first rule of `_RULES` that holds decides.
+What makes false merges is neighbours, not typos, so a disagreement on distinctive words vetoes
+whatever the address and the contacts agree on.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _NAME_LEVEL = """
              THEN 'propre_egal'
          WHEN sigle THEN 'sigle'
          WHEN longueur >= 6 AND NOT chiffres
-              AND (similarite >= 0.94 OR coalesce(fautes <= 1, false) OR (fautes <= 2 AND longueur >= 9)) THEN 'proche'
+              AND (similarite >= 0.94 OR coalesce(fautes <= 1, false)
+                   OR (fautes <= 2 AND longueur >= 9)) THEN 'proche'
          WHEN bits_communs > 0 AND (bits_communs >= bits_a OR bits_communs >= bits_b) THEN 'contenu'
          WHEN bits_communs > 0 AND 10 * bits_communs >= 6 * greatest(bits_a, bits_b) THEN 'partiel'
          WHEN bits_a > 0 AND bits_b > 0 THEN 'desaccord'
@@ -77,14 +79,15 @@ _PLACE = f"""
          WHEN {_SAME_STREET} AND NOT numeros AND coalesce(metres < 1500, meme_commune) THEN 'voie'
          WHEN metres <= 60 AND sigma_max < 3000 THEN 'point'
          WHEN metres <= 250 AND sigma_max < 3000 AND (voie_inconnue OR meme_voie) THEN 'proche'
-         WHEN coalesce(NOT meme_commune, false) AND coalesce(metres > 3000, true) THEN 'autre_commune'
+         WHEN coalesce(NOT meme_commune, false) AND coalesce(metres > 3000, true)
+             THEN 'autre_commune'
          WHEN metres > greatest(3000, 3 * sigma) AND coalesce(autre_territoire, true)
              THEN 'autre_commune'
-         WHEN NOT voie_inconnue AND NOT meme_voie AND coalesce(metres > 150, true)
+         WHEN NOT voie_inconnue AND NOT meme_voie AND coalesce(metres > 150 OR sigma_max >= 3000, true)
              THEN 'autre_adresse'
          WHEN metres > greatest(1500, 3 * sigma) THEN 'autre_adresse'
          WHEN meme_commune AND numeros AND meme_voie THEN 'autre_numero'
-         WHEN metres <= 250 THEN 'proche'
+         WHEN metres <= 250 AND voie_inconnue THEN 'proche'
          WHEN meme_commune THEN 'commune'
          ELSE 'inconnu' END
 """
@@ -137,8 +140,10 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "hote_et_invite",
-        f"{_ADDRESS} AND hote_probable IS NOT NULL AND genre IN ('oppose', 'voisin')"
-        " AND NOT noyau_egal",
+        (
+            f"{_ADDRESS} AND hote_probable IS NOT NULL AND genre IN ('oppose', 'voisin')"
+            " AND NOT noyau_egal"
+        ),
         "lie",
         "heberge_par",
     ),
@@ -156,8 +161,10 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "enseigne_autre_adresse",
-        f"{_ELSEWHERE} AND niveau IN ('desaccord', 'partiel') AND bits_communs >= 500"
-        " AND (usages_hote IS NOT NULL OR meme_siren OR bits_contact >= 3)",
+        (
+            f"{_ELSEWHERE} AND niveau IN ('desaccord', 'partiel') AND bits_communs >= 500"
+            " AND (usages_hote IS NOT NULL OR meme_siren OR bits_contact >= 3)"
+        ),
         "lie",
         "antenne_de",
     ),
@@ -166,23 +173,29 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ("genres_opposes", "genre = 'oppose'", "distinct", None),
     (
         "enseigne_a_plusieurs_sites",
-        f"{_ELSEWHERE} AND ({_STRONG} OR niveau = 'contenu') AND contacts_surs = 0"
-        " AND (usages_hote IS NOT NULL OR bits_contact > 0 OR meme_siren)",
+        (
+            f"{_ELSEWHERE} AND ({_STRONG} OR niveau = 'contenu') AND contacts_surs = 0"
+            " AND (usages_hote IS NOT NULL OR bits_contact > 0 OR meme_siren)"
+        ),
         "lie",
         "antenne_de",
     ),
     (
         "demenagement_possible",
-        f"{_ELSEWHERE} AND {_STRONG} AND sites <= 2 AND (contacts_surs >= 1"
-        " OR (lieu = 'autre_adresse' AND coalesce(metres < 20000, meme_commune))"
-        " OR (bits_nom >= 11 AND metres < 25000))",
+        (
+            f"{_ELSEWHERE} AND {_STRONG} AND sites <= 2 AND (contacts_surs >= 1"
+            " OR (lieu = 'autre_adresse' AND coalesce(metres < 20000, meme_commune))"
+            " OR (bits_nom >= 11 AND metres < 25000))"
+        ),
         "a_revoir",
         "demenage",
     ),
     (
         "autre_adresse_nom_complete",
-        f"{_ELSEWHERE} AND niveau IN ('egal', 'propre_egal', 'contenu', 'proche', 'sigle')"
-        " AND (contacts_surs >= 1 OR (bits_nom >= 12 AND metres < 2000))",
+        (
+            f"{_ELSEWHERE} AND niveau IN ('egal', 'propre_egal', 'contenu', 'proche', 'sigle')"
+            " AND (contacts_surs >= 1 OR (bits_nom >= 12 AND metres < 2000))"
+        ),
         "a_revoir",
         "demenage",
     ),
@@ -196,17 +209,21 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "nom_complete_sans_appui",
-        f"niveau = 'contenu' AND {_HERE} AND contacts_surs = 0"
-        " AND 2 * (greatest(bits_a, bits_b) - bits_communs) > bits_communs",
+        (
+            f"niveau = 'contenu' AND {_HERE} AND contacts_surs = 0"
+            " AND 2 * (greatest(bits_a, bits_b) - bits_communs) > bits_communs"
+        ),
         "a_revoir",
         None,
     ),
     ("nom_et_lieu", f"{_GOOD} AND {_HERE} AND score >= {SAME_BITS}", "identique", None),
     (
         "nom_rare_meme_commune",
-        f"{_STRONG} AND bits_nom >= 10 AND lieu IN ('commune', 'autre_numero') AND sites <= 2"
-        " AND (genre = 'egal' OR sans_genre)"
-        f" AND score >= {SAME_BITS - 2}",
+        (
+            f"{_STRONG} AND bits_nom >= 10 AND lieu IN ('commune', 'autre_numero') AND sites <= 2"
+            " AND (genre = 'egal' OR sans_genre)"
+            f" AND score >= {SAME_BITS - 2}"
+        ),
         "identique",
         None,
     ),
@@ -218,15 +235,20 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
     ),
     (
         "genre_lieu_contacts",
-        f"niveau IN ('genre_egal', 'courant_egal', 'genre_contenu', 'courant_contenu') AND {_HERE}"
-        f" AND score >= {SAME_BITS} AND contacts_surs >= 1",
+        (
+            f"niveau IN ('genre_egal', 'courant_egal', 'genre_contenu', 'courant_contenu')"
+            f" AND {_HERE}"
+            f" AND score >= {SAME_BITS} AND contacts_surs >= 1"
+        ),
         "identique",
         None,
     ),
     (
         "genre_et_adresse",
-        "niveau IN ('courant_egal', 'genre_egal') AND sites <= 2"
-        " AND (lieu = 'numero' OR (lieu = 'voie' AND coalesce(metres <= 250, false)))",
+        (
+            "niveau IN ('courant_egal', 'genre_egal') AND sites <= 2"
+            " AND (lieu = 'numero' OR (lieu = 'voie' AND coalesce(metres <= 250, false)))"
+        ),
         "identique",
         None,
     ),
@@ -243,8 +265,8 @@ _RULES: tuple[tuple[str, str, str, str | None], ...] = (
 
 
 def score_pairs(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `res_score` from `res_compare`: `score`, `regle`, `decision`, `predicat`, `conflit` and the
-    parts, one row per candidate pair. `conflit` says that the two can never be in one cluster.
+    """Make `res_score` from `res_compare`: `score`, `regle`, `decision`, `predicat`, `conflit` and
+    the parts, one row per candidate pair. `conflit` says that the two can never be in one cluster.
     """
     con.execute(
         f"""
@@ -252,7 +274,8 @@ def score_pairs(con: duckdb.DuckDBPyConnection) -> None:
         WITH niveaux AS (
             SELECT *, {_NAME_LEVEL} AS niveau, {_PLACE} AS lieu FROM res_compare
         ), parts AS (
-            SELECT *, round({_NAME_BITS}, 2) AS bits_nom, {_bits_of("lieu", PLACE_BITS)} AS bits_lieu,
+            SELECT *, round({_NAME_BITS}, 2) AS bits_nom,
+                   {_bits_of("lieu", PLACE_BITS)} AS bits_lieu,
                    {_bits_of("genre", KIND_BITS)} AS bits_genre,
                    round({_contact_bits()}, 2) AS bits_contact,
                    {_sure_contacts()} AS contacts_surs,

@@ -56,7 +56,8 @@ KINDS: dict[str, list[str]] = {
     "universite": _phrases("universite|iut|campus"),
     "creche": ["creche"],
     "mairie": _phrases(
-        "mairie|hotel de ville|commune de|commune d|ville de|mairie annexe|relais mairie|municipalite"
+        "mairie|hotel de ville|commune de|commune d|ville de|mairie annexe|relais mairie"
+        "|municipalite"
     ),
     "ccas": _phrases("ccas|cias|centre communal d action sociale"),
     "intercommunalite": _phrases(
@@ -173,7 +174,8 @@ FREE_HOSTS = _words("""
 """Hosts where anyone has a page: the host is no evidence, the page may be."""
 
 STREET_TYPES = (
-    "rue|avenue|boulevard|place|route|chemin|allee|allees|impasse|quai|cours|square|passage|esplanade"
+    "rue|avenue|boulevard|place|route|chemin|allee|allees|impasse|quai|cours|square|passage"
+    "|esplanade"
     "|faubourg|ruelle|sentier|voie|mail|promenade|montee|cote|rond point|zone artisanale"
     "|zone industrielle|zone activite|parc|residence|hameau|traverse|galerie|villa|parvis|venelle"
 )
