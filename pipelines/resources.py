@@ -27,7 +27,7 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Replay the bytes already kept instead of asking the sources again."""
     as_of: str | None = None
     """The day that stands for today, as `AAAA-MM-JJ`."""
-    contact: str = settings.CONTACT
+    contact: str = settings.CONTACT or settings.NO_CONTACT
     """Where those who are harvested can write: it goes with every request."""
     allowed_networks: list[str] = Field(default=list(settings.ALLOWED_NETWORKS))
     """Networks that are not public and may be contacted all the same (`127.0.0.0/8`)."""

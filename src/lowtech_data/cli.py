@@ -18,7 +18,7 @@ from rich.table import Table
 
 from lowtech_data.extract import load_registry
 from lowtech_data.registry import Registry, RegistryError
-from lowtech_data.settings import ALLOWED_NETWORKS, CONTACT, CURATED, SAMPLE, SOURCES, WAREHOUSE
+from lowtech_data.settings import ALLOWED_NETWORKS, CONTACT, CURATED, NO_CONTACT, SAMPLE, SOURCES, WAREHOUSE
 from lowtech_data.warehouse import Warehouse, WarehouseBusyError
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ def sources_preview(
 
     registry = load_registry(sources)
     networks = [ip_network(text) for text in ALLOWED_NETWORKS]
-    with closing(capture.Client(contact=CONTACT, allowed_networks=networks)) as client:
+    with closing(capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)) as client:
         found = preview.preview(
             registry[source_id],
             registry,
@@ -402,6 +402,9 @@ def release_diff(before: str, after: str, warehouse: WarehouseOption = WAREHOUSE
 def serve(
     host: Annotated[str, typer.Option(help="Adresse d’écoute.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port d’écoute.")] = 8001,
+    public_url: Annotated[
+        str | None, typer.Option(help="Adresse publique du site, s’il est derrière un mandataire.")
+    ] = None,
     warehouse: WarehouseOption = WAREHOUSE,
 ) -> None:
     """Sert les pages et Datasette sur la dernière version publiée."""
@@ -411,7 +414,7 @@ def serve(
         err.print(f"{warehouse} : aucune version publiée. Commencer par : lowtech run --sample")
         raise typer.Exit(EXIT_NOTHING)
     out.print(f"http://{host}:{port}/  (Ctrl+C pour arrêter)")
-    site.serve(warehouse, host, port)
+    site.serve(warehouse, host, port, public_url=public_url, contact=CONTACT)
 
 
 @app.command()

@@ -11,8 +11,11 @@ WAREHOUSE = PROJECT / "warehouse" / "data"
 CURATED = PROJECT / "warehouse" / "curated"
 SAMPLE = PROJECT / "warehouse" / "sample"
 
-CONTACT = os.environ.get("LOWTECH_CONTACT", "contact non renseigné")
-"""Address or page given to those who are harvested, with every request."""
+CONTACT = os.environ.get("LOWTECH_CONTACT")
+"""Address or page of whoever runs this: shown on the site, and sent with every request."""
+
+NO_CONTACT = "contact non renseigné"
+"""What requests say when `LOWTECH_CONTACT` is not set."""
 
 ALLOWED_NETWORKS = tuple(os.environ.get("LOWTECH_RESEAUX_PERMIS", "").split())
 """Networks that are not public and may be contacted all the same, separated by spaces."""
