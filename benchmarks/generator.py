@@ -176,11 +176,11 @@ def _initiatives(random_: random.Random, drawn: Sequence[Commune]) -> list[tuple
     while len(found) < len(drawn):
         commune = drawn[len(found)]
         draw = random_.random()
-        if draw < 0.04:
+        if draw < 0.008:
             group = _chain(random_, drawn[len(found) : len(found) + random_.randint(2, 12)])
-        elif draw < 0.08:
+        elif draw < 0.05:
             group = _host_and_guests(random_, commune)
-        elif draw < 0.10:
+        elif draw < 0.06:
             group = _sites(random_, commune)
         else:
             group = [_initiative(random_, commune)]

@@ -82,6 +82,7 @@ _PLACE = f"""
          WHEN coalesce(NOT meme_commune, false) AND coalesce(metres > 3000, true)
              THEN 'autre_commune'
          WHEN metres > greatest(3000, 3 * sigma) AND coalesce(autre_territoire, true)
+              AND NOT coalesce(meme_commune, false)
              THEN 'autre_commune'
          WHEN NOT voie_inconnue AND NOT meme_voie AND coalesce(metres > 150 OR sigma_max >= 3000, true)
              THEN 'autre_adresse'
