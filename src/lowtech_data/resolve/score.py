@@ -84,7 +84,8 @@ _PLACE = f"""
          WHEN metres > greatest(3000, 3 * sigma) AND coalesce(autre_territoire, true)
               AND NOT coalesce(meme_commune, false)
              THEN 'autre_commune'
-         WHEN NOT voie_inconnue AND NOT meme_voie AND coalesce(metres > 150 OR sigma_max >= 3000, true)
+         WHEN NOT voie_inconnue AND NOT meme_voie AND coalesce(metres > 150 OR sigma_max >= 3000,
+             true)
              THEN 'autre_adresse'
          WHEN metres > greatest(1500, 3 * sigma) THEN 'autre_adresse'
          WHEN meme_commune AND numeros AND meme_voie THEN 'autre_numero'
