@@ -96,7 +96,7 @@ def resolve(root: Path) -> None:
     registry = load_registry(root / "sources.yaml")
     refine.refine(
         registry, Warehouse(root / "entrepot"), root / "curated",
-        release_day=lambda day: date.fromisoformat(day),
+        release_day=date.fromisoformat,
     )  # fmt: skip
 
 
@@ -156,10 +156,9 @@ def table(count: int) -> list[str]:
         generate(root, count)
         costs = {stage: measure(root, stage) for stage in STAGES}
     yardstick = max(costs["copy"][0], 0.01)
+    size = f"{count:,}".replace(",", " ")
     return [
-        f"| {count:,} | {STAGES[stage][0]} | {cpu:.1f} | {peak:.0f} | {cpu / yardstick:.0f} |".replace(
-            ",", " ", 1
-        )
+        f"| {size} | {STAGES[stage][0]} | {cpu:.1f} | {peak:.0f} | {cpu / yardstick:.0f} |"
         for stage, (cpu, peak) in costs.items()
     ]
 
@@ -177,10 +176,12 @@ def main() -> None:
     lines = [
         "# Coût de chaque étape",
         "",
-        f"`python -m benchmarks.stages`, le {datetime.now(UTC):%Y-%m-%d} : Python "
-        f"{platform.python_version()}, DuckDB {version('duckdb')}, {os.cpu_count()} cœurs "
-        "partagés. Secondes de processeur (non de montre), mémoire de pointe du processus de "
-        "l’étape, et rapport à l’étalon de la même exécution.",
+        (
+            f"`python -m benchmarks.stages`, le {datetime.now(UTC):%Y-%m-%d} : Python "
+            f"{platform.python_version()}, DuckDB {version('duckdb')}, {os.cpu_count()} cœurs "
+            "partagés. Secondes de processeur (non de montre), mémoire de pointe du processus de "
+            "l’étape, et rapport à l’étalon de la même exécution."
+        ),
         "",
         "| fiches | étape | s CPU | Mio | × étalon |",
         "|---:|---|---:|---:|---:|",

@@ -18,17 +18,19 @@ from lowtech_data.warehouse import Warehouse
 
 COLUMNS = ("id", "nom", "adresse", "cp", "ville", "lat", "lon", "site", "tel", "genre")
 
-PLACES = (
-    ("Atelier Vélo du Port", "12 rue du Port", "29900", "Concarneau", "47.8722", "-3.9187"),
-    # fmt: off
-    ("Repair Café de la Marne", "3 rue des Écoles", "51000", "Châlons-en-Champagne", "48.956", "4.363"),
-    ("La Recyclerie des Tilleuls", "8 avenue des Tilleuls", "38000", "Grenoble", "45.185", "5.731"),
-    ("Fabrique Ouverte de Niort", "21 rue de la Gare", "79000", "Niort", "46.322", "-0.456"),
-    ("Ressourcerie du Moulin Vert", "5 chemin du Moulin", "81300", "Graulhet", "43.761", "1.989"),
-    ("Hackerspace Bidouille", "14 rue Oberkampf", "75011", "Paris", "48.864", "2.369"),
-    ("Forge Partagée de Decize", "2 quai de Loire", "58300", "Decize", "46.828", "3.461"),
-    ("Tiers-lieu Le Grand Chêne", "1 place de l'Église", "64400", "Oloron-Sainte-Marie", "43.194", "-0.606"),
-)  # fmt: skip
+PLACES = tuple(
+    tuple(line.split("|"))
+    for line in """\
+Atelier Vélo du Port|12 rue du Port|29900|Concarneau|47.8722|-3.9187
+Repair Café de la Marne|3 rue des Écoles|51000|Châlons-en-Champagne|48.956|4.363
+La Recyclerie des Tilleuls|8 avenue des Tilleuls|38000|Grenoble|45.185|5.731
+Fabrique Ouverte de Niort|21 rue de la Gare|79000|Niort|46.322|-0.456
+Ressourcerie du Moulin Vert|5 chemin du Moulin|81300|Graulhet|43.761|1.989
+Hackerspace Bidouille|14 rue Oberkampf|75011|Paris|48.864|2.369
+Forge Partagée de Decize|2 quai de Loire|58300|Decize|46.828|3.461
+Tiers-lieu Le Grand Chêne|1 place de l'Église|64400|Oloron-Sainte-Marie|43.194|-0.606
+""".splitlines()
+)
 """Real communes, invented initiatives: enough to be told apart by any matcher."""
 
 

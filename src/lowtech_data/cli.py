@@ -18,7 +18,15 @@ from rich.table import Table
 
 from lowtech_data.extract import load_registry
 from lowtech_data.registry import Registry, RegistryError
-from lowtech_data.settings import ALLOWED_NETWORKS, CONTACT, CURATED, NO_CONTACT, SAMPLE, SOURCES, WAREHOUSE
+from lowtech_data.settings import (
+    ALLOWED_NETWORKS,
+    CONTACT,
+    CURATED,
+    NO_CONTACT,
+    SAMPLE,
+    SOURCES,
+    WAREHOUSE,
+)
 from lowtech_data.warehouse import Warehouse, WarehouseBusyError
 
 if TYPE_CHECKING:
@@ -229,7 +237,9 @@ def sources_preview(
 
     registry = load_registry(sources)
     networks = [ip_network(text) for text in ALLOWED_NETWORKS]
-    with closing(capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)) as client:
+    with closing(
+        capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)
+    ) as client:
         found = preview.preview(
             registry[source_id],
             registry,
@@ -257,7 +267,7 @@ def match(
     ] = None,
 ) -> None:
     """Dédoublonne n’importe quelle table CSV ou Parquet."""
-    from lowtech_data.resolve import MatchInputError, match_file
+    from lowtech_data.resolve.files import MatchInputError, match_file
 
     renamed = {}
     for pair in [*(mapping or []), *(more or [])]:
@@ -270,9 +280,9 @@ def match(
             report = match_file(
                 records,
                 clusters,
-                pairs_path=pairs,
-                decisions_path=decisions,
-                column_map=renamed,
+                pairs=pairs,
+                decisions=decisions,
+                renames=renamed,
                 progress=status.update,
             )
         except MatchInputError as error:
@@ -280,9 +290,8 @@ def match(
             raise typer.Exit(EXIT_NOTHING) from None
     for note in report.notes:
         err.print(escape(note))
-    out.print(
-        f"{report.records} lignes, {report.clusters} groupes, {report.to_review} paires à revoir"
-    )
+    to_review = report.matching.pairs["decision"].to_pylist().count("a_revoir")
+    out.print(f"{report.records} lignes, {report.clusters} groupes, {to_review} paires à revoir")
 
 
 @review_app.command("list")

@@ -243,7 +243,7 @@ def _corrections(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> None:
 def _people_tables(con: duckdb.DuckDBPyConnection, pairs: pa.Table, decisions: Decisions) -> None:
     """`paires` and `relations`, from what was compared and decided.
 
-    A person's word gives a link its direction; a rule's link gets it from `_LINK_DIRECTION`.
+    A person's word gives a link its direction, else the rule that saw the host, else `_direction`.
     """
     con.register("arrow", pairs)
     con.execute("CREATE TEMP TABLE mots_paires (a VARCHAR, b VARCHAR, date VARCHAR, sujet VARCHAR)")
@@ -270,7 +270,7 @@ def _people_tables(con: duckdb.DuckDBPyConnection, pairs: pa.Table, decisions: D
         f"""
         CREATE TABLE relations AS
         WITH liens AS (
-            SELECT p.a, p.b, p.predicat, m.sujet,
+            SELECT p.a, p.b, p.predicat, m.sujet, p.details ->> 'hote' AS hote,
                    x.entite_id AS id_a, y.entite_id AS id_b,
                    {_direction("x")} AS rang_a, {_direction("y")} AS rang_b
             FROM paires p
@@ -279,7 +279,7 @@ def _people_tables(con: duckdb.DuckDBPyConnection, pairs: pa.Table, decisions: D
             LEFT JOIN mots_paires m ON (m.a, m.b) IN ((p.a, p.b), (p.b, p.a))
             WHERE p.decision = 'lie' AND p.predicat IS NOT NULL AND x.entite_id <> y.entite_id
         ), orientes AS (
-            SELECT *, coalesce(sujet = a, rang_a <= rang_b) AS a_est_sujet FROM liens
+            SELECT *, coalesce(sujet = a, hote = 'b', rang_a <= rang_b) AS a_est_sujet FROM liens
         )
         SELECT DISTINCT ON (sujet_id, predicat, objet_id)
                CASE WHEN a_est_sujet THEN id_a ELSE id_b END AS sujet_id, predicat,

@@ -12,7 +12,7 @@ CURATED = PROJECT / "warehouse" / "curated"
 SAMPLE = PROJECT / "warehouse" / "sample"
 
 CONTACT = os.environ.get("LOWTECH_CONTACT")
-"""Address or page of whoever runs this: shown on the site, and sent with every request."""
+"""E-mail address of whoever runs this: shown on the site, and sent with every request."""
 
 NO_CONTACT = "contact non renseigné"
 """What requests say when `LOWTECH_CONTACT` is not set."""

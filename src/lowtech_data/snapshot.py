@@ -150,7 +150,7 @@ def refresh(
     """Harvest one source and store what it says; without a client, from the bytes already kept.
 
     Failures of the source (network, refusal, payload, volume) are outcomes, never exceptions: other
-    sources go on, and the last good fiches stay. So is a bug that one payload wakes in the code that
+    sources go on, and the last good fiches stay. So is a bug that a payload wakes in the code that
     reads it, which is logged with its traceback. Faults of this machine are raised.
     """
     previous = load(warehouse, source.id)

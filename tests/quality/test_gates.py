@@ -63,6 +63,15 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda p: damaged(p, "initiatives", "UPDATE t SET adresse = '1 rue Inventée'"),
         "sans provenance",
     ),
+    "grappes": (
+        lambda p: damaged(
+            p,
+            "fiches",
+            "INSERT INTO t BY NAME SELECT * REPLACE (cle_source || i AS cle_source) "
+            "FROM (FROM t LIMIT 1), range(25) r(i)",
+        ),
+        "plus de 20 fiches",
+    ),
     "volume": (lambda p: damaged(p, "initiatives", "DELETE FROM t WHERE true"), "aucune"),
     "donnees_personnelles": (
         lambda p: damaged(p, "fiches", "UPDATE t SET resume = 'appeler Zoé au 06 12 34 56 78'"),

@@ -1,6 +1,6 @@
 """Code lists of the published base: every code, its label in both languages, and nothing else.
 
-A list is declared once here. Checks, the `codes` table, the site's filters and the codebook read it.
+A list is declared once here. Checks, the `codes` table and the site's filters read it.
 Published codes are French, as in data·inclusion and the national schemas where they have the word.
 """
 

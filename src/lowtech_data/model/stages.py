@@ -40,8 +40,8 @@ CLEAN_SCHEMA = pa.schema(
 )
 """A clean fiche: published values only, no personal data.
 
-`empreinte` is the SHA-256 of everything but `capture` and `pointeur`: it changes when the record says
-something else, not when it moves in the payload.
+`empreinte` is the SHA-256 of everything but `capture` and `pointeur`: it changes when the record
+says something else, not when it moves in the payload.
 """
 
 TRANSFORMATION_SCHEMA = pa.schema(

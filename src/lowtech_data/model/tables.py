@@ -1,8 +1,8 @@
 """The published tables: the one declaration that DDL, Arrow schemas, checks and documents share.
 
 A column names its type, what it means in both languages, the code list its values belong to and the
-column it points to. Everything else (SQLite and DuckDB DDL, Arrow schemas, Datasette metadata, gates)
-is derived from here, so that no two places can disagree about a table.
+column it points to. Everything else (SQLite and DuckDB DDL, Arrow schemas, Datasette metadata,
+gates) is derived from here, so that no two places can disagree about a table.
 """
 
 from __future__ import annotations

@@ -198,6 +198,27 @@ def _provenance(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Fin
     )
 
 
+MAX_CLUSTER = 20
+"""Fiches of one initiative above which a person must have confirmed it."""
+
+
+def _clusters(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Finding]:
+    yield from _finding(
+        con,
+        "grappes",
+        f"initiatives de plus de {MAX_CLUSTER} fiches, qu’aucune décision ne confirme",
+        f"""
+        SELECT f.initiative_id FROM fiches f
+        LEFT JOIN paires p ON p.decide_par = 'humain' AND p.decision = 'identique'
+            AND f.source_id || ':' || f.cle_source IN (p.a, p.b)
+        WHERE f.initiative_id IS NOT NULL
+        GROUP BY ALL
+        HAVING count(DISTINCT (f.source_id, f.cle_source)) > {MAX_CLUSTER} AND count(p.a) = 0
+        ORDER BY 1
+        """,
+    )
+
+
 def _volume(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Finding]:
     row = con.execute(
         "SELECT (SELECT count(*) FROM initiatives WHERE statut <> 'archive'), "
@@ -278,6 +299,7 @@ _GATES: dict[str, _Gate] = {
     "codes": _Gate(_codes, "Les codes sont dans leur liste."),
     "identifiants": _Gate(_identifiers, "Chaque identifiant publié un jour se résout."),
     "provenance": _Gate(_provenance, "Chaque valeur publiée mène à une fiche et à des octets."),
+    "grappes": _Gate(_clusters, "Aucune grappe démesurée sans l’accord d’une personne."),
     "volume": _Gate(_volume, "Le nombre d’initiatives ne s’effondre pas."),
     "donnees_personnelles": _Gate(_personal, "Aucun mobile, aucun courriel de particulier."),
     "licences": _Gate(_licences, "Rien d’une source qui ne peut être republiée."),
