@@ -1,4 +1,4 @@
-from tests.normalise.support import read, rules_of_each
+from .support import read, rules_of_each
 
 
 def test_only_landlines_are_published():

@@ -1,4 +1,4 @@
-from tests.normalise.support import clean, each, rules_of_each
+from .support import clean, each, rules_of_each
 
 PERSON = ("nom", "nom_de_personne_possible")
 

@@ -1,4 +1,4 @@
-from tests.normalise.support import each, one, rules, rules_of_each
+from .support import each, one, rules, rules_of_each
 
 
 def test_one_commune_answers():

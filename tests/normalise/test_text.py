@@ -1,4 +1,4 @@
-from tests.normalise.support import clean, one, read
+from .support import clean, one, read
 
 
 def test_damaged_text_is_repaired_and_sound_text_is_kept():

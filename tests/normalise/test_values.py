@@ -1,4 +1,4 @@
-from tests.normalise.support import clean, each, one, read, rules, rules_of_each
+from .support import clean, each, one, read, rules, rules_of_each
 
 
 def test_siret():
@@ -42,9 +42,7 @@ def test_dates():
     ]
     rows = [{"date_maj": written} for written, _, _ in cases]
     assert [f["date_maj"] for f in each(*rows)] == [expected for _, expected, _ in cases]
-    assert rules_of_each(*rows) == [
-        {("date_maj", rule)} if rule else set() for _, _, rule in cases
-    ]
+    assert rules_of_each(*rows) == [{("date_maj", rule)} if rule else set() for _, _, rule in cases]
 
 
 def test_hours_are_kept_in_openstreetmap_syntax_only():

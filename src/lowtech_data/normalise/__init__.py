@@ -1,7 +1,10 @@
-"""Raw fiches made clean: named rules per kind of value, in SQL, and no personal data beyond this point.
+"""Raw fiches made clean: named rules per kind of value, in SQL, and no personal data beyond this
+    point.
 
-One file per kind of value. Each makes a table of clean values keyed by the row number `n` of the batch,
-and writes what it changed and refused in a journal; here they are put in order and joined. Work is done
+One file per kind of value. Each makes a table of clean values keyed by the row number `n` of the
+    batch,
+and writes what it changed and refused in a journal; here they are put in order and joined. Work
+    is done
 by batches, in the order of the keys, so that memory does not grow with the number of fiches.
 """
 
@@ -43,10 +46,10 @@ BATCH_ROWS = 100_000
 """Fiches cleaned at once: enough for set-based work, few enough for a small machine."""
 
 _KEYS = ("source_id", "cle_source")
-_FRENCH_COUNTRIES = (
-    "fr fra fx france gp glp guadeloupe mq mtq martinique gf guf guyane re reu réunion reunion yt myt "
-    "mayotte nc ncl pf pyf pm spm wf wlf bl blm mf maf tf"
-).split()
+_FRENCH_COUNTRIES = """
+    fr fra fx france gp glp guadeloupe mq mtq martinique gf guf guyane re reu réunion reunion
+    yt myt mayotte nc ncl pf pyf pm spm wf wlf bl blm mf maf tf
+""".split()  # noqa: SIM905 — a list of words reads better as words
 _EMPTY_WORDS = (
     "",
     "null",
@@ -70,6 +73,11 @@ _EMPTY_WORDS = (
     "tbd",
     "undefined",
 )
+_DOUBTFUL_KEY = (
+    r"[@＠<]|%40|&(?:#|[a-zA-Z]+;)|[\x{0}-\x{1f}\x{7f}-\x{a0}\x{ad}\x{200b}-\x{200f}"
+    r"\x{202a}-\x{202f}\x{2060}-\x{206f}\x{feff}\x{ff01}-\x{ff5e}]"
+)
+"""Signs that a key may hide an e-mail or a number: invisible characters, escapes, an at sign."""
 _FINGERPRINT_SKIPS = frozenset({"capture", "pointeur", "empreinte"})
 
 
@@ -94,7 +102,8 @@ def normalise(
 ) -> Normalised:
     """Clean raw fiches (`extract.base.RAW_SCHEMA`).
 
-    `con` is an in-memory connection: temporary tables and macros are made in it. `personal_names` are
+    `con` is an in-memory connection: temporary tables and macros are made in it.
+        `personal_names` are
     the given names, folded, by which a name is taken for a person's. Raises `ReferenceMissingError`
     when the bundled reference is not there.
     """
@@ -161,17 +170,20 @@ def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> tuple[pa.Table, pa.
 
 def _identity(con: duckdb.DuckDBPyConnection) -> None:
     """Keys and pointers come from the payload too: one that holds personal data is replaced."""
-    doubt = r"@|%40|(?:^|\D)(?:0|\+33|0033)[67]\d{8}(?:\D|$)"
     con.execute(
-        rf"""CREATE OR REPLACE TEMP TABLE n_identity AS
+        f"""CREATE OR REPLACE TEMP MACRO est_personnel(x) AS regexp_matches(x, '{_DOUBTFUL_KEY}')
+            OR (indice_personnel(x) AND sans_mobile(sans_courriel(x)) <> x)"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE n_identity AS
         SELECT n, source_id, entite, capture,
-            CASE WHEN regexp_matches(cle_source, '{doubt}')
+            CASE WHEN est_personnel(cle_source)
                 THEN 'sha256-' || left(sha256(cle_source), 24) ELSE cle_source END AS cle_source,
-            CASE WHEN regexp_matches(pointeur, '{doubt}') THEN masque_forme(pointeur)
+            CASE WHEN est_personnel(pointeur) THEN masque_forme(pointeur)
                 ELSE pointeur END AS pointeur,
-            CASE WHEN indice_personnel(regle_selection) THEN masque(regle_selection)
+            CASE WHEN est_personnel(regle_selection) THEN masque_forme(regle_selection)
                 ELSE regle_selection END AS regle_selection,
-            regexp_matches(cle_source, '{doubt}') AS cle_remplacee
+            est_personnel(cle_source) AS cle_remplacee
         FROM n_raw"""
     )
     con.execute(
@@ -227,11 +239,11 @@ _PLACES = {
     "n_licence": ("licence",),
     "n_resource": ("nature_ressource", "etapes", "difficulte", "duree_h", "cout_eur", "langue"),
 }
-"""Which table of a batch holds which clean columns. A row that a table does not have says nothing."""
+"""Which table of a batch holds which clean columns; a row that it does not have says nothing."""
 
 
 def _fiches(con: duckdb.DuckDBPyConnection, rows: int) -> pa.Table:
-    """The clean fiches of a batch: columns are picked by row number, which costs less than joins."""
+    """The clean fiches of a batch: picking columns by row number costs less than joins."""
     left_out = con.sql("SELECT n FROM n_out").to_arrow_table().column("n").combine_chunks()
     numbers = pa.array(range(rows), pa.int64())
     kept = numbers.filter(pc.invert(pc.is_in(numbers, left_out)))
@@ -249,8 +261,8 @@ def _fiches(con: duckdb.DuckDBPyConnection, rows: int) -> pa.Table:
         for field in CLEAN_SCHEMA
         if field.name != "empreinte"
     ]
-    names = [field.name for field in CLEAN_SCHEMA if field.name != "empreinte"]
-    table = pa.Table.from_arrays([*arrays, kept], [*names, "n"])
+    known = [field.name for field in CLEAN_SCHEMA if field.name != "empreinte"]
+    table = pa.Table.from_arrays([*arrays, kept], [*known, "n"])
     con.register("n_clean", table)
     prints = con.sql(f"SELECT n, sha256({_fingerprint()}) AS empreinte FROM n_clean")
     arrays.append(_picked(prints.to_arrow_table(), kept, ("empreinte",))["empreinte"])
@@ -266,7 +278,7 @@ def _picked(
 
 
 def _fingerprint() -> str:
-    """One text from all the columns: no clean value holds the control characters that separate them."""
+    """One text from all the columns: no clean value holds the control characters between them."""
     parts = []
     for field in CLEAN_SCHEMA:
         if field.name in _FINGERPRINT_SKIPS:

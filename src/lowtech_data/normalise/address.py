@@ -12,11 +12,12 @@ from lowtech_data.normalise.journal import change
 MAX_CHARACTERS = 200
 
 _STREET = (
-    r"^(?:\d{1,5}(?:[,\s-]|[a-zA-Z]\b|bis|ter|quater)|(?i:rue|avenue|av\.|boulevard|bd|place|pl\.|chemin|"
-    r"route|all[ée]e|impasse|quai|cours|square|passage|sentier|esplanade|faubourg|lieu[- ]dit|za|zi|zac|"
-    r"zone)\b)"
+    r"^(?:\d{1,5}(?:[,\s-]|[a-zA-Z]\b|bis|ter|quater)|(?i:rue|avenue|av\.|boulevard|bd|place|pl\."
+    r"|chemin|route|all[ée]e|impasse|quai|cours|square|passage|sentier|esplanade"
+    r"|faubourg|lieu[- ]dit"
+    r"|za|zi|zac|zone)\b)"
 )
-_BOX = r"(?i)\b(?:b\.?p\.?|c\.?s\.?|tsa|bo[iî]te postale)\s*(?:n°\s*)?\d[\d ]*\d?\b"
+_BOX = r"(?i)\b(?:b\.?p\.?|c\.?s\.?|tsa|bo[iî]te postale)\s*(?:n°\s*)?\d(?: ?\d)*\b"
 _CEDEX = r"(?i)\bcedex(?:\s+\d{1,2})?\b"
 _TAIL = (
     r"(?i)^(.*?)[\s,–-]*\(?\b(?:f-?)?(\d{5})\)?[\s,-]+(\p{L}[\p{L}\s'’.-]*"
@@ -28,22 +29,25 @@ _TAIL_PARTS = "['avant', 'cp', 'commune']"
 def place(con: duckdb.DuckDBPyConnection) -> None:
     """Make `n_place`: what a fiche says of its commune, also when it is hidden in the address.
 
-    The commune is read from the address only when the commune field is empty: after a postcode, or as
+    The commune is read from the address only when the commune field is empty: after a postcode,
+        or as
     the last words when a single commune of that name is near the position of the fiche.
     """
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_hidden AS
         WITH muets AS MATERIALIZED (
-            SELECT t.n, replace(t.adresse, chr(10), ', ') AS adresse, r.code_postal
-            FROM n_txt t JOIN n_raw r ON t.n = r.n
+            SELECT t.n, t.adresse, r.code_postal FROM n_txt t JOIN n_raw r ON t.n = r.n
             WHERE t.commune IS NULL AND t.adresse IS NOT NULL AND vide(r.code_insee)),
         avec_cp AS (
             SELECT n, fin.cp AS cp, trim(fin.commune) AS commune FROM (
-                SELECT n, regexp_extract(adresse, '{_escape(_TAIL)}', {_TAIL_PARTS}) AS fin
+                SELECT n, list_filter(list_transform(string_split(adresse, chr(10)),
+                        lambda x: regexp_extract(x, '{_escape(_TAIL)}', {_TAIL_PARTS})),
+                    lambda x: x.cp <> '')[-1] AS fin
                 FROM muets WHERE regexp_matches(adresse, '\d{{5}}'))
             WHERE fin.cp <> ''),
         mots AS MATERIALIZED (
-            SELECT m.n, string_split(trim(m.adresse), ' ') AS mots, p.latitude, p.longitude
+            SELECT m.n, string_split(trim(replace(m.adresse, chr(10), ' ')), ' ') AS mots,
+                p.latitude, p.longitude
             FROM muets m JOIN n_point p ON m.n = p.n AND p.refus IS NULL
             WHERE m.n NOT IN (SELECT n FROM avec_cp)),
         fins AS MATERIALIZED (
@@ -85,11 +89,13 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 list_filter(list_transform(string_split(t.adresse, chr(10)),
                     lambda x: trim(x, ' ,;-')), lambda x: x <> '') AS lignes
             FROM n_txt t WHERE t.adresse IS NOT NULL AND (contains(t.adresse, chr(10))
-                OR regexp_matches(t.adresse, '\d{{5}}|{_escape(_BOX)}|{_escape(_CEDEX)}|[,;-] *$|^ *[,;-]')
+                OR regexp_matches(t.adresse,
+                    '\d{{5}}|{_escape(_BOX)}|{_escape(_CEDEX)}|[,;-] *$|^ *[,;-]')
                 OR length(t.adresse) > {MAX_CHARACTERS})),
         rangs AS MATERIALIZED (
             SELECT *, coalesce(nullif(list_position(list_transform(lignes,
-                lambda x: regexp_matches(x, '{_escape(_STREET)}')), true), 0), 1) AS rang FROM lignes),
+                lambda x: regexp_matches(x, '{_escape(_STREET)}')), true), 0), 1) AS rang FROM
+                    lignes),
         separes AS MATERIALIZED (
             SELECT *, lignes[rang] AS voie FROM rangs),
         fins AS MATERIALIZED (
@@ -106,18 +112,20 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                     AND starts_with(cle_commune(fins[i].commune), cle)
                 THEN trim(fins[i].avant, ' ,;-') ELSE x END) AS nues FROM fins)),
         boites AS MATERIALIZED (
-            SELECT *, trim(regexp_replace(regexp_replace(nue, '{_escape(_BOX)}', ''),
-                    '{_escape(_CEDEX)}', ''), ' ,;-') AS courte,
-                nullif(regexp_extract(nue, '{_escape(_BOX)}'), '') AS boite,
-                nullif(regexp_extract(nue, '{_escape(_CEDEX)}'), '') AS cedex
+            SELECT *, CASE WHEN regexp_matches(nue, '{_escape(_BOX)}|{_escape(_CEDEX)}')
+                    THEN trim(regexp_replace(regexp_replace(regexp_replace(nue,
+                        '{_escape(_BOX)}', '', 'g'), '{_escape(_CEDEX)}', '', 'g'),
+                        ' +', ' ', 'g'), ' ,;-') ELSE nue END AS courte,
+                list_distinct(regexp_extract_all(nue, '{_escape(_BOX)}')
+                    || regexp_extract_all(nue, '{_escape(_CEDEX)}')) AS boites
             FROM sans_commune)
         SELECT n, t, adresse_regle, adresse_montre,
             nullif(CASE WHEN cle_commune(courte) = cle THEN ''
                 ELSE left(courte, {MAX_CHARACTERS}) END, '') AS adresse,
-            nullif(left(concat_ws(' - ', nullif(array_to_string(reste, ' - '), ''), trim(boite), cedex),
+            nullif(left(array_to_string(reste || list_sort(boites), ' - '),
                 {MAX_CHARACTERS}), '') AS complement,
             len(lignes) > 1 AS plusieurs, nue IS DISTINCT FROM voie AS repetee,
-            coalesce(boite, cedex) IS NOT NULL AS boitee
+            len(boites) > 0 AS boitee
         FROM boites"""
     )
     con.execute(
@@ -131,12 +139,14 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                         THEN t.adresse END
                     ELSE t.adresse END AS adresse,
                 nullif(concat_ws(' - ', nullif(replace(t.complement_adresse, chr(10), ' - '), ''),
-                    nullif(s.complement, '')), '') AS complement,
+                    CASE WHEN NOT contains(coalesce(t.complement_adresse, ''), s.complement)
+                        THEN s.complement END), '') AS complement,
                 s.plusieurs, s.repetee, s.boitee, s.complement AS ajoute, m.personne
             FROM n_txt t LEFT JOIN n_streets s ON t.n = s.n LEFT JOIN n_commune c ON t.n = c.n
             JOIN n_name m ON t.n = m.n)
         SELECT n, CASE WHEN NOT personne THEN adresse END AS adresse,
-            CASE WHEN NOT personne THEN left(complement, {MAX_CHARACTERS}) END AS complement_adresse,
+            CASE WHEN NOT personne THEN left(complement, {MAX_CHARACTERS}) END AS
+                complement_adresse,
             plusieurs, repetee, boitee, ajoute, personne,
             personne AND coalesce(adresse, complement) IS NOT NULL AS cachee
         FROM reunis"""
@@ -151,9 +161,11 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         regle="""coalesce(nullif(concat_ws('+', t.adresse_regle,
             CASE WHEN a.plusieurs THEN 'lignes_separees' END,
             CASE WHEN a.repetee THEN 'commune_retiree' END,
-            CASE WHEN a.boitee THEN 'boite_postale_en_complement' END), ''), 'adresse_remise_en_forme')""",
+            CASE WHEN a.boitee THEN 'boite_postale_en_complement' END), ''),
+            'adresse_remise_en_forme')""",
         source="t.adresse_montre",
-        select="FROM n_address a JOIN n_txt t USING (n) WHERE a.adresse IS DISTINCT FROM t.adresse_montre"
+        select="FROM n_address a JOIN n_txt t USING (n)"
+        " WHERE a.adresse IS DISTINCT FROM t.adresse_montre"
         " AND t.adresse_montre IS NOT NULL AND NOT a.personne"
         " AND coalesce(t.adresse_regle, '') NOT LIKE '%personnelle%'",
     )
@@ -172,4 +184,3 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
 
 def _escape(pattern: str) -> str:
     return pattern.replace("'", "''")
-

@@ -1,10 +1,10 @@
 """The commune of a fiche, in the official geographic code, and everything that follows from it.
 
-In this order, and only when a single commune answers: the INSEE code that the source gives; postcode and
-name; name within the département of the postcode; the only commune of the postcode when the name is
-missing or no commune's; name near the position; name alone when one commune of France has it. Names of
-former, delegated and associated communes lead to the present one. In Paris, Lyon and Marseille the
-commune is the city, and `code_arrondissement` the district.
+In this order, and only when a single commune answers: the INSEE code that the source gives; postcode
+and name; name within the département of the postcode; the only commune of the postcode when the name
+is missing or no commune's; name near the position; name alone when one commune of France has it.
+Names of former, delegated and associated communes lead to the present one. In Paris, Lyon and
+Marseille the commune is the city, and `code_arrondissement` the district.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     """Prepare the tables of reference that look-ups join: `norm_communes`, `norm_codes`…"""
     con.execute(
         """CREATE OR REPLACE TEMP TABLE norm_communes AS
-        SELECT code, nom, code_departement, code_region, code_epci, codes_postaux, latitude, longitude
+        SELECT code, nom, code_departement, code_region, code_epci, codes_postaux, latitude,
+            longitude
         FROM ref_communes WHERE nature IN ('commune', 'com')"""
     )
     con.execute(
@@ -99,10 +100,12 @@ def _keys(con: duckdb.DuckDBPyConnection) -> None:
                 CASE WHEN length(cp) = 4 THEN '0' || cp WHEN length(cp) = 5 THEN cp END AS cp_donne,
                 regexp_extract(nom, '\b(\d{5})\b', 1) AS cp_nom,
                 trim(regexp_replace(regexp_replace(
-                    regexp_replace(nom, '\bcedex\b.*$', ''), '\b\d{5}\b', ''), ' france$', '')) AS nom
+                    regexp_replace(nom, '\bcedex\b.*$', ''), '\b\d{5}\b', ''), ' france$', ''))
+                        AS nom
             FROM codes),
         villes AS MATERIALIZED (
-            SELECT cle, insee, nullif(nullif(coalesce(nullif(cp_donne, '00000'), cp_nom), ''), '00000')
+            SELECT cle, insee, nullif(nullif(coalesce(nullif(cp_donne, '00000'), cp_nom), ''),
+                '00000')
                     AS cp,
                 regexp_extract(nom, '^("""
         + _CITIES
@@ -110,7 +113,8 @@ def _keys(con: duckdb.DuckDBPyConnection) -> None:
                 try_cast(regexp_extract(nom, '^(?:"""
         + _CITIES
         + r""") (\d{1,2})'
-                    || '(?: ?(?:er|e|eme|nd|nde))?(?: (?:arr|arrdt|arrondissement))?$', 1) AS INT) AS rang,
+                    || '(?: ?(?:er|e|eme|nd|nde))?(?: (?:arr|arrdt|arrondissement))?$', 1) AS
+                        INT) AS rang,
                 nom
             FROM postaux)
         SELECT cle, nullif(insee, '') AS insee, cp,

@@ -1,6 +1,7 @@
 """Positions in WGS 84: damage that can be proved is repaired, the rest is refused with its reason.
 
-The inverse Lambert-93 projection follows IGN, *Projection cartographique conique conforme de Lambert*
+The inverse Lambert-93 projection follows IGN, *Projection cartographique conique conforme de
+    Lambert*
 (NT/G 71, algorithms 2 and 4), with the constants of RGF93.
 """
 
@@ -27,9 +28,12 @@ _BOXES = (
 """South, north, west, east of metropolitan France and of each overseas territory."""
 
 MAX_KM_TO_COMMUNE = 50
-"""Farther than this from the centre of its commune, a point is wrong, unless its département holds it."""
+"""Farther from the centre of its commune, a point is wrong, unless its département holds it."""
 
-_DMS = r"""^(\d{1,3})\s*°\s*(?:(\d{1,2})\s*['’′]\s*)?(?:([\d.,]+)\s*(?:"|”|″|''|’’)\s*)?([NSEWOnsewo])?$"""
+_DMS = (
+    r"^(\d{1,3})\s*°\s*(?:(\d{1,2})\s*['’′]\s*)?"
+    r"""(?:([\d.,]+)\s*(?:"|”|″|''|’’)\s*)?([NSEWOnsewo])?$"""
+)
 _PAIR = r"^\(?\s*(-?\d{1,3}[.]\d+)\s*[,; |]\s*(-?\d{1,3}[.]\d+)\s*\)?$"
 
 _LAMBERT_N = "0.7256077650532670"
@@ -48,7 +52,7 @@ _PRECISIONS = {
 
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the macros `en_france`, `distance_km` and those of the inverse Lambert-93 projection."""
+    """Create the macros `en_france`, `distance_km`, `nombre` and `degres`."""
     boxes = " OR ".join(
         f"(la BETWEEN {south} AND {north} AND lo BETWEEN {west} AND {east})"
         for south, north, west, east in _BOXES
@@ -117,7 +121,8 @@ def parse(con: duckdb.DuckDBPyConnection) -> None:
         UNION ALL
         SELECT n, sla, slo, NULL, 'coordonnees_inversees', lo, la FROM juges WHERE cas = 'inverse'
         UNION ALL
-        SELECT n, sla, slo, CASE WHEN en_france(la, lo) THEN NULL ELSE 'coordonnees_hors_bornes' END,
+        SELECT n, sla, slo, CASE WHEN en_france(la, lo) THEN NULL ELSE 'coordonnees_hors_bornes'
+            END,
             'lambert_93', la, lo FROM ({_lambert()})
         UNION ALL
         SELECT n, sla, slo, cas, NULL, la, lo FROM juges
@@ -149,11 +154,13 @@ def _lambert() -> str:
 def stage(con: duckdb.DuckDBPyConnection) -> None:
     """Check points against their commune (`n_commune`): makes `n_position`.
 
-    Columns: `latitude`, `longitude` (six decimals, about 10 cm), `precision_geo`. A person's place is
+    Columns: `latitude`, `longitude` (six decimals, about 10 cm), `precision_geo`. A
+        person's place is
     moved to the centre of its commune.
     """
     known = " ".join(
-        f"WHEN lower(trim(precision_geo)) IN ({', '.join(map(literal, words.split()))}) THEN '{code}'"
+        f"WHEN lower(trim(precision_geo)) IN ({', '.join(map(literal, words.split()))})"
+        f" THEN '{code}'"
         for code, words in _PRECISIONS.items()
     )
     con.execute(
@@ -208,7 +215,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     change(
         con,
         "precision_geo",
-        regle="CASE WHEN au_centre THEN 'point_au_centre_de_la_commune' ELSE 'code_de_precision' END",
+        regle="""CASE WHEN au_centre THEN 'point_au_centre_de_la_commune'
+            ELSE 'code_de_precision' END""",
         source="masque(precision_geo)",
         select="FROM (SELECT r.n, r.precision_geo, p.precision_geo AS propre, c.au_centre"
         " FROM n_raw r JOIN n_position p ON r.n = p.n JOIN n_checked c ON r.n = c.n)"

@@ -1,4 +1,4 @@
-"""Dates as ISO days: what the source wrote, in the ways that listings write it; no clock is read."""
+"""Dates as ISO days, from the ways that listings write them; no clock is read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import duckdb
 from lowtech_data.normalise.journal import change, reject
 
 MIN_YEAR, MAX_YEAR = 1990, 2100
-"""Outside, a date is a mistake: no listing of initiatives is older, none comes from the next century."""
+"""Outside, a date is a mistake: no listing of initiatives is older, none is of next century."""
 
 _COLUMNS = ("date_maj", "date_publication")
 _PLAIN = (
@@ -20,7 +20,8 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     """Create the macro `jour(text)`: the day that a text means, or nothing."""
     con.execute(
         r"""CREATE OR REPLACE TEMP MACRO jour(x) AS CASE
-        WHEN regexp_matches(x, '^\d{4}-\d{2}-\d{2}(?:[T ].{0,30})?$') THEN try_cast(left(x, 10) AS DATE)
+        WHEN regexp_matches(x, '^\d{4}-\d{2}-\d{2}(?:[T ].{0,30})?$') THEN try_cast(left(x, 10)
+            AS DATE)
         WHEN regexp_matches(x, '\b\d{1,2}/\d{1,2}/\d{4}\b') THEN
             try_strptime(regexp_extract(x, '\b(\d{1,2}/\d{1,2}/\d{4})\b', 1), '%d/%m/%Y')::DATE
         WHEN regexp_matches(x, '^\d{1,2}[-.]\d{1,2}[-.]\d{4}$') THEN

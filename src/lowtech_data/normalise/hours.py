@@ -1,6 +1,7 @@
 """Opening hours: kept when they are OpenStreetMap syntax, otherwise not published.
 
-The syntax is the common part of https://wiki.openstreetmap.org/wiki/Key:opening_hours: months, days, nth
+The syntax is the common part of https://wiki.openstreetmap.org/wiki/Key:opening_hours: months,
+    days, nth
 days of the month, holidays, times, `off`, `24/7`. Comments in quotes are free text, and refused.
 """
 

@@ -21,7 +21,8 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         """CREATE OR REPLACE TEMP MACRO luhn(x) AS list_sum(list_transform(
             string_split(reverse(x), ''), lambda c, i:
-            CASE WHEN i % 2 = 1 THEN c::INT ELSE (c::INT * 2) // 10 + (c::INT * 2) % 10 END)) % 10 = 0"""
+            CASE WHEN i % 2 = 1 THEN c::INT
+                ELSE (c::INT * 2) // 10 + (c::INT * 2) % 10 END)) % 10 = 0"""
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP MACRO siret_valide(x) AS luhn(x) OR (starts_with(x, '{LA_POSTE}')
@@ -64,7 +65,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             FROM n_sirets s JOIN n_raw r ON s.n = r.n WHERE s.cas = 'siren')
         SELECT n, trim(v) AS v, rang, regexp_matches(trim(v), {literal(_PAIR)})
             AND NOT regexp_matches(v, '@|%40|(?:^|\\D)(?:0|33)[67]\\d{{8}}(?:\\D|$)')
-            AND NOT (indice_personnel(v) AND (sans_mobile(v) <> v OR sans_courriel(v) <> v)) AS valide
+            AND NOT (indice_personnel(v) AND (sans_mobile(v) <> v OR sans_courriel(v) <> v)) AS
+                valide
         FROM vus WHERE v IS NOT NULL AND trim(v) <> ''"""
     )
     con.execute(

@@ -26,7 +26,8 @@ def change(
 ) -> None:
     """Record changed values of a field.
 
-    `regle` and `source` are SQL expressions over the rows of `select` (`… FROM … WHERE …`); `source`
+    `regle` and `source` are SQL expressions over the rows of `select` (`… FROM … WHERE …`);
+        `source`
     must already be free of personal data.
     """
     con.execute(f"INSERT INTO n_changes SELECT n, '{champ}', {regle}, left({source}, 500) {select}")
@@ -35,7 +36,7 @@ def change(
 def reject(
     con: duckdb.DuckDBPyConnection, champ: str, *, regle: str, value: str, select: str
 ) -> None:
-    """Record refused values of a field: `regle` and `value` as in `change`, `value` is masked here."""
+    """Record refused values of a field: `regle` as in `change`; `value` is masked here."""
     con.execute(f"INSERT INTO n_rejects SELECT n, '{champ}', {regle}, masque({value}) {select}")
 
 

@@ -1,6 +1,7 @@
 """Licences as identifiers (`odbl-1.0`, `lov2`, `cc-by-4.0`, `cc-by` when no version is stated).
 
-A licence that is stated but not recognised permits nothing: it becomes `aucune`, with a reject. A fiche
+A licence that is stated but not recognised permits nothing: it becomes `aucune`, with a reject.
+    A fiche
 that states none keeps nothing here, and follows its source.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
@@ -20,8 +22,8 @@ NONE = "aucune"
 
 _READ_SCHEMA = pa.schema([("v", pa.string()), ("licence", pa.string()), ("connue", pa.bool_())])
 _IDENTIFIER = re.compile(
-    r"cc-by(?:-nc)?(?:-sa|-nd)?(?:-[1-4]\.[05])?|cc0(?:-1\.0)?|odbl-1\.0|lov[12]|mit|cern-ohl(?:-1\.2)?"
-    r"|cern-ohl-[swp]-2\.0|gfdl(?:-1\.3)?|gpl-3\.0|domaine_public|par_fiche|aucune"
+    r"cc-by(?:-nc)?(?:-sa|-nd)?(?:-[1-4]\.[05])?|cc0(?:-1\.0)?|odbl-1\.0|lov[12]|mit"
+    r"|cern-ohl(?:-1\.2)?|cern-ohl-[swp]-2\.0|gfdl(?:-1\.3)?|gpl-3\.0|domaine_public|par_fiche|aucune"
 )
 _RESERVED = re.compile(
     r"tous droits reserves|all rights reserved|copyright|©|no licen[cs]e|sans licence"
@@ -34,27 +36,21 @@ _SUFFIXES = (
 
 
 def read_licence(text: str) -> tuple[str, bool]:
-    """The identifier of a licence as written (name, sentence or address), and whether it is known."""
+    """The identifier of a licence as written (name, sentence, address), and whether it is known."""
     plain = unicodedata.normalize("NFKD", text.lower())
     plain = "".join(c for c in plain if not unicodedata.combining(c)).strip()
     if _IDENTIFIER.fullmatch(plain):
         return plain, True
     words = re.sub(r"[_/\s-]+", " ", plain)
-    if re.search(r"\bodbl\b|open (?:data ?commons )?database licen", words):
-        return "odbl-1.0", True
-    if re.search(r"licence ouverte|open licen[cs]e|\betalab\b|\blov?\s?[12]\b", words):
-        version = re.search(r"\b(?:v|version )?([12])(?:\.0)?\b", words)
-        return ("lov1" if version and version[1] == "1" else "lov2"), True
-    if re.search(r"\bcc ?0\b|publicdomain zero", words):
-        return "cc0-1.0", True
-    if re.search(r"domaine public|public domain", words):
-        return "domaine_public", True
-    if re.search(r"\bcc by\b|creative ?commons.*\bby\b|creative commons attribution", words):
-        return _creative_commons(words), True
-    if re.search(r"\bcern\b.*\b(?:ohl|ohs|hardware)", words):
-        version = re.search(r"1\.2", words)
-        return ("cern-ohl-1.2" if version else "cern-ohl"), True
+    for pattern, read in _READERS:
+        if pattern.search(words):
+            return read(words), True
     return NONE, bool(_RESERVED.search(plain))
+
+
+def _open_licence(words: str) -> str:
+    version = re.search(r"\b(?:v|lov|version )?([12])(?:\.0)?\b", words)
+    return "lov1" if version and version[1] == "1" else "lov2"
 
 
 def _creative_commons(words: str) -> str:
@@ -63,13 +59,36 @@ def _creative_commons(words: str) -> str:
     return f"cc-by{suffix}" + (f"-{version[1]}" if version else "")
 
 
+_READERS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (
+        re.compile(r"\bodbl\b|open (?:data ?commons )?database licen"),
+        lambda words: "odbl-1.0",
+    ),
+    (
+        re.compile(r"licence ouverte|open licen[cs]e|\betalab\b|\blov?\s?[12]\b"),
+        _open_licence,
+    ),
+    (re.compile(r"\bcc ?0\b|publicdomain zero"), lambda words: "cc0-1.0"),
+    (re.compile(r"domaine public|public domain"), lambda words: "domaine_public"),
+    (
+        re.compile(r"\bcc by\b|creative ?commons.*\bby\b|creative commons attribution"),
+        _creative_commons,
+    ),
+    (
+        re.compile(r"\bcern\b.*\b(?:ohl|ohs|hardware)"),
+        lambda words: "cern-ohl-1.2" if "1.2" in words else "cern-ohl",
+    ),
+)
+"""What the words of a licence look like, and how its identifier follows; the first that fits wins."""
+
+
 def _read(text: str) -> dict[str, Any]:
     licence, known = read_licence(text[:500])
     return {"licence": licence, "connue": known}
 
 
 def stage(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `n_licence`: `licence`, for rows that state one. Distinct values are few: Python reads them."""
+    """Make `n_licence`: `licence`, for rows that state one (distinct values are few)."""
     dictionary(
         con,
         "n_licences_read",

@@ -7,23 +7,25 @@ import duckdb
 from lowtech_data.normalise.journal import change
 from lowtech_data.normalise.personal import literal
 
-ROLES = (
-    "accueil adherents adhesion administration admin agence agenda animation asso association atelier "
-    "ateliers bibliotheque bienvenue bonjour boutique bureau cafe centresocial coeur collectif com "
-    "communication contact contacts contactez cooperative coworking devis dons ecole equipe espace "
-    "fablab formation formations hello ici info infos inscription inscriptions jardin labo lab lafabrique "
-    "lieu magasin mairie maison mediatheque mjc numerique permanence projet projets recyclerie "
-    "repaircafe repair-cafe reparation reservation reservations reseau ressourcerie salut secretariat "
-    "services service site team tierslieu tiers-lieu velo webmaster"
-).split()
+ROLES = """
+    accueil adherents adhesion administration admin agence agenda animation asso association
+    atelier ateliers bibliotheque bienvenue bonjour boutique bureau cafe centresocial coeur
+    collectif com communication contact contacts contactez cooperative coworking devis dons
+    ecole equipe espace fablab formation formations hello ici info infos inscription
+    inscriptions jardin labo lab lafabrique lieu magasin mairie maison mediatheque mjc
+    numerique permanence projet projets recyclerie repaircafe repair-cafe reparation
+    reservation reservations reseau ressourcerie salut secretariat services service site
+    team tierslieu tiers-lieu velo webmaster
+""".split()  # noqa: SIM905 — a list of words reads better as words
 """Local parts that name a role or a place of an organisation."""
 
-FREE_MAIL = (
-    "9online aliceadsl aol bbox cegetel club-internet ecomail fastmail free freesbee gmail gmx googlemail "
-    "hotmail icloud ik inbox laposte libertysurf lilo live mac mail mailfence mailo me msn neuf netc "
-    "netcourrier noos nordnet numericable orange outlook pm posteo proton protonmail rocketmail sfr "
-    "skynet tutanota voila wanadoo yahoo yandex ymail zaclys zoho"
-).split()
+FREE_MAIL = """
+    9online aliceadsl aol bbox cegetel club-internet ecomail fastmail free freesbee gmail
+    gmx googlemail hotmail icloud ik inbox laposte libertysurf lilo live mac mail mailfence
+    mailo me msn neuf netc netcourrier noos nordnet numericable orange outlook pm posteo
+    proton protonmail rocketmail sfr skynet tutanota voila wanadoo yahoo yandex ymail zaclys
+    zoho
+""".split()  # noqa: SIM905 — a list of words reads better as words
 """Names of free mailboxes: the mailbox of a person, whatever its local part says."""
 
 _AT = r"\s*(?:@|＠|[\[({<]\s*(?:at|arobase|@)\s*[\])}>]|&#0*64;|%40)\s*|\s+(?:at|arobase)\s+"
@@ -38,7 +40,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         rf"""CREATE OR REPLACE TEMP TABLE n_mails AS
         WITH ecrits AS MATERIALIZED (
             SELECT n, courriel AS source, regexp_replace(regexp_replace(
-                lower(left(courriel, 500)), {literal(_AT)}, '@', 'g'), {literal(_DOT)}, '.', 'g') AS t
+                lower(left(courriel, 500)), {literal(_AT)}, '@', 'g'), {literal(_DOT)}, '.', 'g')
+                    AS t
             FROM n_raw WHERE courriel IS NOT NULL AND NOT vide(courriel)),
         morceaux AS (
             SELECT n, source, unnest(regexp_split_to_array(t, '[;,|\s]+')) AS t,

@@ -1,6 +1,7 @@
 """Personal data in text: every spelling of an e-mail or of a mobile number that people use.
 
-The same patterns serve SQL (RE2) and Python, so that one place decides what is personal. They lean to
+The same patterns serve SQL (RE2) and Python, so that one place decides what is personal. They
+    lean to
 removing too much: a date that looks like a mobile number is a smaller loss than a person's number.
 """
 
@@ -61,6 +62,15 @@ HINT = _pattern(_HINT, "re2")
 """RE2 patterns: an e-mail, a mobile number, and a cheap sign that one of them may be there."""
 
 
+_PYTHON_MAIL = re.compile(_pattern(_MAIL, "python"))
+_PYTHON_MOBILE = re.compile(_pattern(_MOBILE, "python"))
+
+
+def without_personal_data(text: str) -> str:
+    """A text without the e-mails and mobile numbers written in it, in any spelling."""
+    return _PYTHON_MOBILE.sub(" ", _PYTHON_MAIL.sub(" ", text))
+
+
 def literal(text: str) -> str:
     """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
@@ -72,8 +82,10 @@ _DATE = r"^\d{1,4}[/-]\d{1,2}[/-]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2})?.{0,8})?$"
 def install(con: duckdb.DuckDBPyConnection) -> None:
     """Create the macros `indice_personnel`, `sans_courriel`, `sans_mobile` and `masque`.
 
-    `masque(x)` is what a reject may show of a value: the value itself when it is short, printable and
-    without any sign of an e-mail or of a number of nine digits, and otherwise its shape alone (letters
+    `masque(x)` is what a reject may show of a value: the value itself when it is short,
+        printable and
+    without any sign of an e-mail or of a number of nine digits, and otherwise its shape alone
+        (letters
     become `x`, digits `•`).
     """
     con.execute(
@@ -96,7 +108,7 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
         rf"""CREATE OR REPLACE TEMP MACRO masque(x) AS CASE
             WHEN regexp_matches(x, {literal(_DATE)}) THEN x
             WHEN regexp_matches(x, '^[\x20-\x7e\x{{a0}}-\x{{17f}}’–—…°€]*$')
-                AND NOT indice_personnel(x)
+                AND NOT indice_personnel(x) AND NOT regexp_matches(x, '[&<>%]')
                 AND NOT regexp_matches(x, '(?:\d\D{{0,3}}){{9}}')
             THEN left(x, 80) ELSE masque_forme(x) END"""
     )

@@ -1,4 +1,4 @@
-"""Fields of experience reports, tools and tutorials: difficulty, duration, cost, language, steps."""
+"""Fields of reports, tools and tutorials: difficulty, duration, cost, language, steps."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def _cases(words: dict[str, tuple[str, ...]], value: str) -> str:
 
 
 def stage(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `n_resource`: `nature_ressource`, `etapes`, `difficulte`, `duree_h`, `cout_eur`, `langue`.
+    """Make `n_resource`: `nature_ressource`, `etapes`, `difficulte`, `duree_h`, `cout_eur`,
+        `langue`.
 
     A range of costs gives its lower bound; a cost in another currency gives nothing.
     """
@@ -80,7 +81,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 * CASE regexp_extract(t, {literal(_DURATION)}, 2) {units} END, 2) AS duree_h,
             CASE WHEN c IN ('gratuit', 'free', '0') THEN 0.0
                 WHEN regexp_matches(c, {literal(_EURO)}) THEN
-                    nombre(replace(regexp_extract(c, {literal(_EURO)}, 1), ' ', '')) END AS cout_eur,
+                    nombre(replace(regexp_extract(c, {literal(_EURO)}, 1), ' ', '')) END AS
+                        cout_eur,
             CASE {_cases(languages, "l")} END AS langue
         FROM dits"""
     )

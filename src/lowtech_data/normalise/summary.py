@@ -32,7 +32,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         regle=f"""concat_ws('+', description_regle,
             CASE WHEN length(t) > {MAX_CHARACTERS} THEN 'resume_coupe' END)""",
         source="description_montre",
-        select=f"FROM n_summary WHERE description_regle IS NOT NULL OR length(t) > {MAX_CHARACTERS}",
+        select="FROM n_summary WHERE description_regle IS NOT NULL"
+        f" OR length(t) > {MAX_CHARACTERS}",
     )
     change(
         con,

@@ -1,6 +1,7 @@
 """Free text: encodings, entities, tags, invisible characters, spaces, and personal data in it.
 
-Only values that show a sign of trouble are worked on, each once: they are gathered in a dictionary of
+Only values that show a sign of trouble are worked on, each once: they are gathered in a
+    dictionary of
 distinct values (`n_text`), and every text column is read through it.
 """
 
@@ -75,7 +76,8 @@ _READ_SCHEMA = pa.schema([("v", pa.string()), ("t", pa.string()), ("regle", pa.s
 def _repair(text: str) -> dict[str, Any]:
     """Entities, mojibake and wide characters undone until nothing is left to undo.
 
-    Entities are decoded to the end: a text whose escapes are decoded only once would change again the
+    Entities are decoded to the end: a text whose escapes are decoded only once would change
+        again the
     next time it is read, and could become markup.
     """
     text = text[:MAX_CHARACTERS]
@@ -124,11 +126,11 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     )
     con.execute(
         r"""CREATE OR REPLACE TEMP MACRO reste_propre(x) AS
-        trim(regexp_replace(regexp_replace(regexp_replace(espaces_simples(x),
+        trim(espaces_simples(regexp_replace(regexp_replace(regexp_replace(espaces_simples(x),
             '\(\s*\)|\[\s*\]|<\s*>', '', 'g'),
             '(?i)(?:^|[\s,;|–—-])(?:e-?mails?|mails?|courriels?|m[ée]l|mailto|t[ée]l(?:[ée]phone)?'
             || '|portable|mobile|port|gsm|contact)\s*\.?\s*[:=]\s*($|\n)', '\1', 'g'),
-            '[ ,;:|/–—-]+($|\n)', '\1', 'g'), chr(10) || ' ,;:|/')"""
+            '[ ,;:|/–—-]+($|\n)', '\1', 'g')), chr(10) || ' ,;:|/')"""
     )
 
 

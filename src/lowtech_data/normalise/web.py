@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from lowtech_data.normalise.journal import change, dictionary
+from lowtech_data.normalise.personal import without_personal_data
 
 MAX_CHARACTERS = 500
 
@@ -40,8 +41,8 @@ _HOST = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,24}|xn--[a-z0-9-]{2,59})"
 )
 _TRACKING = re.compile(
-    r"utm_\w*|fbclid|gclid|dclid|msclkid|yclid|igshid|igsh|mc_[ce]id|_ga|_gl|mtm_\w*|pk_\w*|si|ref_src"
-    r"|sessionid|phpsessid|jsessionid|sid|token|access_token|password|mdp|email|e-mail|mail|courriel"
+    r"utm_\w*|fbclid|gclid|dclid|msclkid|yclid|igshid|igsh|mc_[ce]id|_ga|_gl|mtm_\w*|pk_\w*|si"
+    r"|ref_src|sessionid|phpsessid|jsessionid|sid|token|access_token|password|mdp|email|e-mail|mail|courriel"
     r"|tel|telephone|phone|mobile|portable",
     re.IGNORECASE,
 )
@@ -63,60 +64,66 @@ _READ_SCHEMA = pa.schema(
 )
 
 
-def clean_url(text: str) -> tuple[str | None, list[str], str | None]:
-    """One address made clean: the address or nothing, the rules applied, the reason of a refusal."""
-    rules: list[str] = []
+class RefusedUrlError(ValueError):
+    """An address that is not published; the message is the rule that refuses it."""
+
+
+def clean_url(text: str) -> tuple[str | None, list[str]]:
+    """One address made clean (nothing when it is empty), and the rules applied.
+
+    Raises `RefusedUrlError` when it is not the address of a public page.
+    """
     url = re.sub(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\ufeff]+", "", text)
     url = url.replace("\\", "/").strip("<>\"'«»,;")
     if url.lower().rstrip(":/") in _EMPTY:
-        return None, rules, None
-    url = re.sub(r"^(https?):?/*(?=https?:)", "", url, flags=re.IGNORECASE)
-    url = re.sub(r"^(https?):?/+", r"\1://", url, flags=re.IGNORECASE)
-    scheme = _SCHEMES.match(url)
-    if not url.lower().startswith(("http://", "https://")):
-        if url.startswith("/") and not url.startswith("//"):
-            return None, rules, "adresse_relative"
-        if scheme and not re.match(r"[a-z0-9.-]+:\d{1,5}(?:/|$)", url, re.IGNORECASE):
-            return None, rules, "schema_refuse"
-        url = "https://" + url.lstrip("/")
-        rules.append("schema_ajoute")
+        return None, []
+    url, rules = _with_scheme(url)
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return None, rules, "adresse_illisible"
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode("ascii")
-        except UnicodeError:
-            return None, rules, "adresse_illisible"
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except ValueError as error:
+        raise RefusedUrlError("adresse_illisible") from error
     if not _HOST.fullmatch(host):
-        return None, rules, "hote_invalide"
+        raise RefusedUrlError("hote_invalide")
     if parts.username is not None or parts.password is not None:
         rules.append("identifiants_retires")
-    clean = f"{parts.scheme.lower()}://{host}"
-    if port and port not in (80, 443):
-        clean += f":{port}"
-    query = "&".join(
-        pair
-        for pair in parts.query.split("&")
-        if pair
-        and not _TRACKING.fullmatch(pair.partition("=")[0])
-        and not _personal(pair.partition("=")[2])
-    )
+    query = "&".join(pair for pair in parts.query.split("&") if _is_kept(pair))
     if query != parts.query:
         rules.append("parametres_retires")
-    path = re.sub(r";jsessionid=[^/]*", "", parts.path, flags=re.IGNORECASE)
-    clean += _quote(path) + (f"?{_quote(query)}" if query else "")
-    if parts.fragment and not _personal(parts.fragment):
-        clean += f"#{_quote(parts.fragment)}"
+    clean = "".join(
+        (
+            f"{parts.scheme.lower()}://{host}",
+            f":{port}" if port and port not in (80, 443) else "",
+            _quote(re.sub(r";jsessionid=[^/]*", "", parts.path, flags=re.IGNORECASE)),
+            f"?{_quote(query)}" if query else "",
+            f"#{_quote(parts.fragment)}"
+            if parts.fragment and not _personal(parts.fragment)
+            else "",
+        )
+    )
     if _personal(clean.partition("://")[2]):
-        return None, rules, "donnee_personnelle_dans_adresse"
+        raise RefusedUrlError("donnee_personnelle_dans_adresse")
     if len(clean) > MAX_CHARACTERS:
-        return None, rules, "adresse_trop_longue"
-    if clean != text and not rules:
-        rules.append("adresse_remise_en_forme")
-    return clean, rules, None
+        raise RefusedUrlError("adresse_trop_longue")
+    return clean, rules or (["adresse_remise_en_forme"] if clean != text else [])
+
+
+def _with_scheme(url: str) -> tuple[str, list[str]]:
+    url = re.sub(r"^(https?):?/*(?=https?:)", "", url, flags=re.IGNORECASE)
+    url = re.sub(r"^(https?):?/+", r"\1://", url, flags=re.IGNORECASE)
+    if url.lower().startswith(("http://", "https://")):
+        return url, []
+    if url.startswith("/") and not url.startswith("//"):
+        raise RefusedUrlError("adresse_relative")
+    if _SCHEMES.match(url) and not re.match(r"[a-z0-9.-]+:\d{1,5}(?:/|$)", url, re.IGNORECASE):
+        raise RefusedUrlError("schema_refuse")
+    return "https://" + url.lstrip("/"), ["schema_ajoute"]
+
+
+def _is_kept(pair: str) -> bool:
+    key, _, value = pair.partition("=")
+    return bool(pair) and not _TRACKING.fullmatch(key) and not _personal(value)
 
 
 def _quote(text: str) -> str:
@@ -147,13 +154,17 @@ def _read(text: str) -> dict[str, Any]:
     """The address to keep among those of a text: the first that is not a social page."""
     pieces = [text]
     if re.search(r"[;|\s,]", text.strip()):
-        pieces = re.split(r"\s*[;|]\s*|\s+|,\s*(?=http)", text.strip())
+        known = without_personal_data(text) if re.search(r"\s", text.strip()) else text
+        pieces = re.split(r"\s*[;|]\s*|\s+|,\s*(?=http)", known.strip())
     kept: list[str] = []
     rules: list[str] = ["liste_partagee"] if len([p for p in pieces if p]) > 1 else []
     refusal: str | None = None
     for piece in pieces[:10]:
-        url, applied, refused = clean_url(piece)
-        refusal = refusal or refused
+        try:
+            url, applied = clean_url(piece)
+        except RefusedUrlError as error:
+            refusal = refusal or str(error)
+            continue
         if url:
             kept.append(url)
             rules += [rule for rule in applied if rule not in rules]
@@ -173,7 +184,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "n_web_read",
         " UNION ALL ".join(
-            f"SELECT {c} AS v FROM n_raw WHERE {c} IS NOT NULL AND (NOT regexp_matches({c}, '{_PLAIN}')"
+            f"SELECT {c} AS v FROM n_raw WHERE {c} IS NOT NULL"
+            f" AND (NOT regexp_matches({c}, '{_PLAIN}')"
             f" OR regexp_matches({c}, '{_DOUBT}') OR length({c}) > {MAX_CHARACTERS})"
             for c in ("site_web", "url")
         ),
