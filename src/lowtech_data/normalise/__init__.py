@@ -73,11 +73,12 @@ _EMPTY_WORDS = (
     "tbd",
     "undefined",
 )
-_DOUBTFUL_KEY = (
-    r"[@＠<]|%40|&(?:#|[a-zA-Z]+;)|[\x{0}-\x{1f}\x{7f}-\x{a0}\x{ad}\x{200b}-\x{200f}"
-    r"\x{202a}-\x{202f}\x{2060}-\x{206f}\x{feff}\x{ff01}-\x{ff5e}]"
+_DOUBTFUL_KEY = r"[＠<]|%40|&(?:#|[a-zA-Z]+;)"
+_HIDDEN_IN_KEY = (
+    r"[\x{0}-\x{1f}\x{7f}-\x{a0}\x{ad}\x{200b}-\x{200f}\x{202a}-\x{202f}\x{2060}-\x{206f}"
+    r"\x{feff}\x{ff01}-\x{ff5e}]"
 )
-"""Signs that a key may hide an e-mail or a number: invisible characters, escapes, an at sign."""
+"""Signs that a key may hide an e-mail or a number: escapes, or characters that break one up."""
 _FINGERPRINT_SKIPS = frozenset({"capture", "pointeur", "empreinte"})
 
 
@@ -172,6 +173,8 @@ def _identity(con: duckdb.DuckDBPyConnection) -> None:
     """Keys and pointers come from the payload too: one that holds personal data is replaced."""
     con.execute(
         f"""CREATE OR REPLACE TEMP MACRO est_personnel(x) AS regexp_matches(x, '{_DOUBTFUL_KEY}')
+            OR (regexp_matches(x, '{_HIDDEN_IN_KEY}')
+                AND (contains(x, '@') OR regexp_matches(x, '(?:\\pN\\PN{{0,4}}){{8}}')))
             OR (indice_personnel(x) AND sans_mobile(sans_courriel(x)) <> x)"""
     )
     con.execute(

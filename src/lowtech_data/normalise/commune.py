@@ -1,10 +1,11 @@
 """The commune of a fiche, in the official geographic code, and everything that follows from it.
 
-In this order, and only when a single commune answers: the INSEE code that the source gives; postcode
-and name; name within the département of the postcode; the only commune of the postcode when the name
-is missing or no commune's; name near the position; name alone when one commune of France has it.
-Names of former, delegated and associated communes lead to the present one. In Paris, Lyon and
-Marseille the commune is the city, and `code_arrondissement` the district.
+In this order, and only when a single commune answers: the INSEE code that the source gives;
+postcode and name; name within the département of the postcode; the commune of the postcode whose
+name begins like the one given; the only commune of the postcode when the name is missing or no
+commune's; name near the position; name alone when one commune of France has it. Names of former,
+delegated and associated communes lead to the present one. In Paris, Lyon and Marseille the commune
+is the city, and `code_arrondissement` the district.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
         SELECT code_departement AS code, min(latitude) - 0.15 AS sud, max(latitude) + 0.15 AS nord,
             min(longitude) - 0.15 AS ouest, max(longitude) + 0.15 AS est
         FROM norm_communes WHERE latitude IS NOT NULL GROUP BY ALL"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP MACRO sans_article(x) AS
+        regexp_replace(x, '^(?:le|la|les|l) ', '')"""
     )
     con.execute(
         """CREATE OR REPLACE TEMP MACRO departements_du_cp(cp) AS CASE
@@ -117,7 +122,7 @@ def _keys(con: duckdb.DuckDBPyConnection) -> None:
                         INT) AS rang,
                 nom
             FROM postaux)
-        SELECT cle, nullif(insee, '') AS insee, cp,
+        SELECT cle, CASE WHEN NOT regexp_matches(insee, '^0*$') THEN insee END AS insee, cp,
             CASE WHEN rang BETWEEN 1 AND """
         + _CITY_SIZE
         + r""" THEN ville
@@ -147,6 +152,11 @@ def _candidates(con: duckdb.DuckDBPyConnection) -> None:
             FROM n_keys k JOIN norm_noms m
                 ON m.nom_cle = k.nom AND list_contains(departements_du_cp(k.cp), m.departement)
             WHERE k.cp IS NOT NULL
+            UNION ALL
+            SELECT k.cle, 35, p.code_actuel FROM n_keys k JOIN norm_cp p ON k.cp = p.code_postal
+            JOIN norm_noms m ON m.code_actuel = p.code_actuel
+            WHERE starts_with(sans_article(k.nom) || ' ', sans_article(m.nom_cle) || ' ')
+                OR starts_with(sans_article(m.nom_cle) || ' ', sans_article(k.nom) || ' ')
             UNION ALL
             SELECT k.cle, 40, p.code_actuel FROM n_keys k JOIN norm_cp p ON k.cp = p.code_postal
             WHERE k.nom IS NULL OR k.nom NOT IN (SELECT nom_cle FROM norm_noms)
@@ -188,6 +198,7 @@ def _result(con: duckdb.DuckDBPyConnection) -> None:
                     WHEN c.rang = 10 THEN 'code_insee_donne'
                     WHEN c.rang IN (20, 21) THEN 'code_postal_et_nom'
                     WHEN c.rang IN (30, 31) THEN 'nom_dans_le_departement'
+                    WHEN c.rang = 35 THEN 'code_postal_et_debut_du_nom'
                     WHEN c.rang = 40 THEN 'seule_commune_du_code_postal'
                     WHEN c.rang = 50 THEN 'nom_unique_en_france' END AS regle
             FROM n_place l JOIN n_keys k ON l.cle = k.cle

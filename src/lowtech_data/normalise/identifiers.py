@@ -10,9 +10,9 @@ from lowtech_data.normalise.personal import literal
 LA_POSTE = "356000000"
 """SIREN of La Poste, whose establishments sum to a multiple of five instead of Luhn's ten."""
 
-_PAIR = r"^[a-z][a-z0-9_]{0,39}=\S[^\n\x{0}-\x{1f}]{0,199}$"
+_PAIR = r"^[a-z][a-z0-9_.-]{0,63}=\S[^\n\x{0}-\x{1f}]{0,199}$"
 
-_PLAIN = r"^[a-z][a-z0-9_]{0,39}=(?:[a-z]{0,12}[/:-]?(?:[1-58-9]\d{0,19}|[a-z][a-z-]{0,60}))$"
+_PLAIN = r"^[a-z][a-z0-9_.-]{0,63}=(?:[a-z]{0,12}[/:-]?(?:[1-58-9]\d{0,19}|[a-z][a-z-]{0,60}))$"
 """One pair that cannot hold anything personal: most of them."""
 
 

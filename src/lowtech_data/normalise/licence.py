@@ -79,7 +79,7 @@ _READERS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
         lambda words: "cern-ohl-1.2" if "1.2" in words else "cern-ohl",
     ),
 )
-"""What the words of a licence look like, and how its identifier follows; the first that fits wins."""
+"""What the words of a licence look like, and how its identifier follows; the first one wins."""
 
 
 def _read(text: str) -> dict[str, Any]:
