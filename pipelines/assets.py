@@ -56,7 +56,12 @@ def source_asset(source: Source, registry: Registry, report: Report) -> dg.Asset
     def harvested(workspace: Workspace) -> dg.MaterializeResult:  # type: ignore[type-arg]
         now = workspace.now()
         outcome = snapshot.refresh(
-            source, registry, workspace.warehouse, now=now, client=workspace.client
+            source,
+            registry,
+            workspace.warehouse,
+            now=now,
+            client=workspace.client,
+            workbench=workspace.workbench,
         )
         report("source", outcome)
         return dg.MaterializeResult(

@@ -34,7 +34,8 @@ from lowtech_data import extract, registry
 load = extract.load_registry
 def other_order(path):
     found = load(path)
-    return registry.Registry(found.path, tuple(random.Random(7).sample(found.sources, len(found.sources))))
+    shuffled = random.Random(7).sample(found.sources, len(found.sources))
+    return registry.Registry(found.path, tuple(shuffled))
 import lowtech_data.cli as cli
 cli.load_registry = other_order
 sys.argv[0] = "lowtech"

@@ -12,6 +12,7 @@ import json
 import logging
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -146,8 +147,11 @@ def refresh(
     *,
     now: datetime,
     client: capture.Client | None,
+    workbench: duckdb.DuckDBPyConnection | None = None,
 ) -> Outcome:
     """Harvest one source and store what it says; without a client, from the bytes already kept.
+
+    `workbench` is a connection to clean in: one for many sources spares preparing it for each.
 
     Failures of the source (network, refusal, payload, volume) are outcomes, never exceptions: other
     sources go on, and the last good fiches stay. So is a bug that a payload wakes in the code that
@@ -167,7 +171,7 @@ def refresh(
         return _unchanged(source, warehouse, previous, harvest)
     try:
         extraction = extract.extract(source, platform, harvest.bodies)
-        with duckdb.connect() as con:
+        with nullcontext(workbench) if workbench else duckdb.connect() as con:
             clean = normalise.normalise(con, extraction.fiches)
     except (PayloadError, capture.CaptureError) as error:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(error))

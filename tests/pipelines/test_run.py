@@ -138,7 +138,7 @@ def test_a_withdrawn_fiche_is_gone_and_its_id_says_so(project: Project):
     for file in after.rglob("*"):
         if file.is_file() and file.suffix in {".csv", ".json", ".jsonl"}:
             assert "Fabrique Ouverte" not in file.read_text(encoding="utf-8")
-    assert "Fabrique Ouverte".encode() not in (after / "lowtech.sqlite").read_bytes()
+    assert b"Fabrique Ouverte" not in (after / "lowtech.sqlite").read_bytes()
 
 
 def test_what_a_source_does_not_allow_is_not_published(project: Project):

@@ -103,10 +103,9 @@ def normalise(
 ) -> Normalised:
     """Clean raw fiches (`extract.base.RAW_SCHEMA`).
 
-    `con` is an in-memory connection: temporary tables and macros are made in it.
-        `personal_names` are
-    the given names, folded, by which a name is taken for a person's. Raises `ReferenceMissingError`
-    when the bundled reference is not there.
+    `con` is an in-memory connection: temporary tables and macros are made in it, once for all the
+    calls that share it. `personal_names` are the given names, folded, by which a name is taken for
+    a person's. Raises `ReferenceMissingError` when the bundled reference is not there.
     """
     _install(con, personal_names)
     order = pc.sort_indices(
