@@ -30,7 +30,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -52,10 +52,10 @@ def commit_directory(partial: Path, final: Path) -> Path:
     partial.chmod(0o755)
     for file in partial.rglob("*"):
         if file.is_file():
-            _sync_file(file)
+            sync(file)
     if not final.exists():
         partial.rename(final)
-        sync_directory(final.parent)
+        sync(final.parent)
     return final
 
 
@@ -74,7 +74,7 @@ def switch_link(link: Path, target: str) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     temporary.replace(link)
-    sync_directory(link.parent)
+    sync(link.parent)
 
 
 def remove_partials(directory: Path) -> None:
@@ -94,16 +94,8 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sync_directory(directory: Path) -> None:
-    """Make renames in a directory durable."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_file(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a directory's entries, on disk before going on."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -102,7 +102,7 @@ def refine(
         counts = {name: _count(con, f"FROM {name}") for name in ("fiches", "initiatives")}
         to_review = _count(con, "FROM paires WHERE decision = 'a_revoir'")
     partial.replace(warehouse.database)
-    files.sync_directory(warehouse.root)
+    files.sync(warehouse.root)
     warehouse.candidate_ledger.unlink(missing_ok=True)
     ledger.save(warehouse.candidate_ledger)
     return Refinement(counts, to_review, tuple(matching.warnings))

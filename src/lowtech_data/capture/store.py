@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
+from lowtech_data import files
 from lowtech_data.capture.errors import CaptureError, FailureKind
 from lowtech_data.model import TABLES
 
@@ -308,7 +309,7 @@ class Store:
         target = self._path(sha256)
         target.parent.mkdir(mode=0o700, exist_ok=True)
         received.replace(target)
-        _sync_folder(target.parent)
+        files.sync(target.parent)
 
     def _path(self, sha256: str) -> Path:
         if not _SHA256.fullmatch(sha256):
@@ -367,7 +368,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             if is_new:
-                _sync_folder(self.root)
+                files.sync(self.root)
             self._history.apply(line)
 
 
@@ -445,11 +446,3 @@ def _split_torn(content: bytes) -> tuple[bytes, bytes | None]:
     except ValueError:
         is_whole = False
     return (content, None) if is_whole else (content[:end], tail)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lowtech_data import files
 from lowtech_data.model import codes_of
 
 FicheKey = Annotated[str, Field(pattern=r"^[a-z0-9_]+:.+$", max_length=500)]
@@ -345,8 +345,5 @@ def append(path: Path, decision: Decision) -> Decisions:
         del content["empreintes"]
     after = before + json.dumps(content, ensure_ascii=False) + "\n"
     decisions = Decisions.parse(after, source=path.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.nouveau")
-    beside.write_text(after, encoding="utf-8")
-    os.replace(beside, path)  # noqa: PTH105 - the same call on every system
+    files.write_bytes(path, after.encode())
     return decisions

@@ -7,7 +7,6 @@ left aside. Everything is checked before the work begins, and each refusal says 
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,4 +197,4 @@ def _write(table: pa.Table, path: Path) -> None:
         pq.write_table(table, beside)
     else:
         pacsv.write_csv(table, beside, pacsv.WriteOptions(quoting_style="needed"))
-    os.replace(beside, path)  # noqa: PTH105 - the same call on every system
+    beside.replace(path)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lowtech_data import files
 
 Key = tuple[str, str]
 """A fiche: source and key at the source."""
@@ -151,10 +152,7 @@ class Ledger:
         before = Ledger.load(path).events
         if self.events[: len(before)] != before:
             raise LedgerError(f"{path} : le registre sur disque n’est pas le début de celui-ci")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.nouveau")
-        beside.write_text("".join(f"{event.line()}\n" for event in self.events), encoding="utf-8")
-        os.replace(beside, path)  # noqa: PTH105 - the same call on every system
+        files.write_bytes(path, "".join(f"{event.line()}\n" for event in self.events).encode())
 
     @cached_property
     def identities(self) -> Mapping[str, Identity]:
