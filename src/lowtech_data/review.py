@@ -131,13 +131,23 @@ def _fiche(con: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
 
 
 def _parts(details: str | None) -> tuple[tuple[str, str], ...]:
+    """The comparisons of a pair with their weight, then what else the matcher noted."""
     if not details:
         return ()
-    parts = json.loads(details)
-    return tuple(
-        (name, f"{value:+.1f}" if isinstance(value, int | float) else str(value))
-        for name, value in parts.items()
-    )
+    weighed, noted = [], []
+    for name, value in json.loads(details).items():
+        match value:
+            case {"bits": bits, **rest}:
+                seen = ", ".join(f"{v:g}" if isinstance(v, float) else str(v)
+                                 for v in rest.values() if v is not None)  # fmt: skip
+                weighed.append((f"{name} ({seen})" if seen else name, f"{bits:+.1f}"))
+            case list():
+                noted.append((name, " ".join(map(str, value))))
+            case None | False:
+                pass
+            case _:
+                noted.append((name, str(value)))
+    return (*weighed, *noted)
 
 
 def _text(value: Any) -> str | None:
