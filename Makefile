@@ -42,13 +42,13 @@ serve: $(VENV)/.runtime ## sert la dernière version publiée
 benchmark: $(VENV)/.dev ## mesure chaque étape et écrit benchmarks/resultats.md
 	@$(BIN)/python -m benchmarks.stages
 
+COMPILE = $(BIN)/uv pip compile --quiet --python-version 3.11.7 --generate-hashes --no-header \
+  --no-annotate --no-emit-index-url --no-emit-find-links
+
 lock: $(VENV)/.installer ## refait les verrous (versions et empreintes) depuis pyproject.toml
-	@for set in "installer --only-group installer" " --group build" "-dev --group dev -c requirements.lock"; do \
-	  name=$${set%% *}; options=$${set#* }; \
-	  $(BIN)/uv pip compile --quiet --python-version 3.11.7 --generate-hashes --no-header --no-annotate \
-	    --no-emit-index-url --no-emit-find-links $$([ "$$name" = installer ] || echo pyproject.toml) \
-	    $$(echo $$options | sed 's/--only-group/--group/') -o requirements$$(echo $$name | sed 's/^installer/-installer/').lock; \
-	done
+	@$(COMPILE) --group installer -o requirements-installer.lock
+	@$(COMPILE) pyproject.toml --group build -o requirements.lock
+	@$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## enlève l'environnement et les données produites
 	@rm -rf $(VENV) warehouse/data
