@@ -67,7 +67,7 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda p: damaged(
             p,
             "fiches",
-            "INSERT INTO t BY NAME SELECT * REPLACE (cle_source || i AS cle_source) "
+            "INSERT INTO t BY NAME SELECT * EXCLUDE (i) REPLACE (cle_source || i AS cle_source) "
             "FROM (FROM t LIMIT 1), range(25) r(i)",
         ),
         "plus de 20 fiches",

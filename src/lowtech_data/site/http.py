@@ -287,8 +287,14 @@ def _accepts_gzip(accept: bytes) -> bool:
 
 
 def _with_weight(body: bytes) -> bytes:
+    """The page with its compressed weight, which the figure itself is part of."""
     before, mark, after = body.rpartition(WEIGHT_MARK)
     if not mark:
         return body
-    kilobytes = len(gzip.compress(body, 6, mtime=0)) / 1000
-    return before + f"{kilobytes:.1f}".replace(".", ",").encode() + after
+    stated, page = b"", before + after
+    for _ in range(4):
+        weight = f"{len(gzip.compress(page, 6, mtime=0)) / 1000:.1f}".replace(".", ",").encode()
+        if weight == stated:
+            break
+        stated, page = weight, before + weight + after
+    return page
