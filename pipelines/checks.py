@@ -46,7 +46,7 @@ def source_check_results(
     failed = _FAILED_BY.get(outcome.status)
     results = []
     for name in ("recupere", "contrat", "volume"):
-        warned = name == "volume" and bool(outcome.warnings)
+        warned = bool({"volume": outcome.warnings, "contrat": outcome.drift}.get(name))
         results.append(
             dg.AssetCheckResult(
                 check_name=name,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +52,21 @@ def execute(
         warehouse_dir=str(warehouse), curated_dir=str(curated), offline=offline, as_of=as_of
     )
     definitions = build_definitions(registry, workspace, listen)
+    # Dagster delays Ctrl-C in the main thread, and DuckDB turns it into an error of the query.
+    with ThreadPoolExecutor(1) as executor:
+        result = executor.submit(_run_job, definitions, wanted).result()
+    problems += _failures(result)
+    return outcomes, published[0] if published else None, problems
+
+
+def _run_job(definitions: dg.Definitions, wanted: Sequence[str]) -> dg.ExecuteInProcessResult:
     with _instance() as instance:
-        result = definitions.resolve_job_def(ALL_JOB).execute_in_process(
+        return definitions.resolve_job_def(ALL_JOB).execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             asset_selection=[*map(source_key, wanted), WAREHOUSE, CANDIDATE, RELEASE],
             instance=instance,
             raise_on_error=False,
         )
-    problems += _failures(result)
-    return outcomes, published[0] if published else None, problems
 
 
 def _instance() -> dg.DagsterInstance:
@@ -77,5 +85,5 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[str]:
             continue
         while error.cause:
             error = error.cause
-        found.append(error.message.strip())
+        found.append(re.sub(r"^[\w.]+: ", "", error.message.strip()))
     return list(dict.fromkeys(found))

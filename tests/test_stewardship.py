@@ -64,6 +64,8 @@ def test_a_decision_takes_the_pair_out_of_the_queue_and_can_be_undone(project: P
     finally:
         review.undo(path, line.id, reason="erreur", who="equipe", day=DAY)
     assert Decisions.load(path).active == ()
+    with pytest.raises(KeyError, match="aucune décision en vigueur"):
+        review.undo(path, line.id, reason="deux fois", who="equipe", day=DAY)
     project.run("2026-11-22")
     assert len(review.queue(project.warehouse)) == 1
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
+import signal
+import socket
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +22,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from lowtech_data import files
 from lowtech_data.extract import load_registry
+from lowtech_data.model import LISTS
 from lowtech_data.registry import Registry, RegistryError
 from lowtech_data.settings import (
     ALLOWED_NETWORKS,
@@ -30,12 +38,18 @@ from lowtech_data.settings import (
 from lowtech_data.warehouse import Warehouse, WarehouseBusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from types import FrameType
 
     from lowtech_data.snapshot import Outcome
 
+_LABELS = {code.code: code.label_fr.lower() for code in LISTS["moisson_statut"]}
+
 EXIT_NOTHING = 1
 EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+LAST_RUN_FILE = "derniere_execution.json"
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -64,20 +78,114 @@ CuratedOption = Annotated[
     Path,
     typer.Option("--curated", help="Dossier des décisions.", show_default="warehouse/curated"),
 ]
+LastSourcesOption = Annotated[
+    Path | None,
+    typer.Option("--sources", help="Fichier des sources ; sinon celui de la dernière exécution."),
+]
+LastCuratedOption = Annotated[
+    Path | None,
+    typer.Option("--curated", help="Dossier des décisions ; sinon celui de la dernière exécution."),
+]
+
+
+class PairDecision(StrEnum):
+    """What can be decided of two fiches."""
+
+    SAME = "identique"
+    RELATED = "lie"
+    DIFFERENT = "distinct"
+    UNSURE = "a_revoir"
 
 
 def main() -> None:
     """Entry point: known errors end in one message, never in a traceback."""
+    from lowtech_data.capture import CaptureError
+    from lowtech_data.extract.base import PayloadError
     from lowtech_data.resolve.decisions import DecisionError
     from lowtech_data.resolve.identity import LedgerError
 
-    known = (RegistryError, DecisionError, LedgerError, WarehouseBusyError, KeyError)
+    known = (
+        RegistryError, DecisionError, LedgerError, WarehouseBusyError, CaptureError, PayloadError,
+        KeyError, OSError,
+    )  # fmt: skip
     try:
         app()
     except known as error:
-        text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-        err.print(f"[red]{escape(text)}[/red]")
+        err.print(f"[red]{escape(_said(error))}[/red]")
         sys.exit(EXIT_NOTHING)
+    except KeyboardInterrupt:
+        err.print("Interrompu.")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _said(error: Exception) -> str:
+    """What an error has to say to the person who typed the command."""
+    match error:
+        case KeyError():
+            return str(error.args[0])
+        case PermissionError():
+            return f"{error.filename} : accès refusé ; vérifier à qui est ce dossier"
+        case OSError(filename=str() as name, strerror=str() as reason):
+            return f"{name} : {reason}"
+        case _:
+            return str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The registry and the decisions that a warehouse was last run with.
+
+    Commands about a warehouse follow them, so that a decision on the sample goes to the sample's.
+    """
+
+    sources: Path
+    curated: Path
+    sample: bool
+
+    @classmethod
+    def of(cls, warehouse: Path) -> LastRun:
+        """What was remembered, or the project's own."""
+        path = warehouse / LAST_RUN_FILE
+        if not path.is_file():
+            return cls(SOURCES, CURATED, sample=False)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return cls(Path(found["sources"]), Path(found["curated"]), bool(found["echantillon"]))
+
+    def remember(self, warehouse: Path) -> None:
+        """Write it in the warehouse."""
+        said = {"sources": str(self.sources.resolve()), "curated": str(self.curated.resolve())}
+        text = json.dumps({**said, "echantillon": self.sample}, ensure_ascii=False)
+        files.write_bytes(warehouse / LAST_RUN_FILE, text.encode())
+
+    def command(self, warehouse: Path, *options: str) -> str:
+        """The command that runs again with the same registry and decisions."""
+        words = ["lowtech run", *options]
+        if self.sample:
+            words.append("--sample")
+        else:
+            words += ["--sources", _short(self.sources)] * (self.sources != SOURCES)
+            words += ["--curated", _short(self.curated)] * (self.curated != CURATED)
+        words += ["--warehouse", _short(warehouse)] * (warehouse != WAREHOUSE)
+        return " ".join(words)
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _interrupted(warehouse: Path) -> Callable[[int, FrameType | None], None]:
+    """What Ctrl-C does: leave at once. Everything is written beside then renamed, so that nothing
+    is half done; the next run clears what this one left.
+    """
+
+    def leave(signum: int, frame: FrameType | None) -> None:
+        current = Warehouse(warehouse).current_release()
+        held = f"la version {current.name} reste en place" if current else "rien n’est publié"
+        os.write(2, f"\nInterrompu : {held}.\n".encode())
+        os._exit(EXIT_INTERRUPTED)
+
+    return leave
 
 
 @app.command()
@@ -108,7 +216,8 @@ def run(
     wanted = [*_split(only), *(more or [])]
     harvested = registry.only(wanted).active
     with Warehouse(warehouse).writing("lowtech run", datetime.now(UTC)):
-        pass  # says who holds it before anything starts
+        LastRun(sources, curated, sample).remember(warehouse)
+    signal.signal(signal.SIGINT, _interrupted(warehouse))
     outcomes, release, problems = _execute(
         registry,
         [source.id for source in harvested],
@@ -168,20 +277,24 @@ def _execute(
 
 def _summary(outcomes: Sequence[Outcome]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, justify in (("source", "left"), ("moisson", "left"), ("fiches", "right")):
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("source", no_wrap=True)
+    table.add_column("moisson", no_wrap=True)
+    for title in ("fiches", "rejets"):
+        table.add_column(title, justify="right", no_wrap=True)
     table.add_column("données du", no_wrap=True)
-    table.add_column("", overflow="fold")
     for outcome in outcomes:
-        style = "red" if outcome.failed else "yellow" if outcome.warnings else "green"
+        style = "red" if outcome.failed else "yellow" if outcome.message else "green"
         table.add_row(
             outcome.source_id,
-            f"[{style}]{outcome.status}[/{style}]",
+            f"[{style}]{_LABELS[outcome.status]}[/{style}]",
             str(outcome.present),
+            str(outcome.rejects),
             outcome.data_date or "–",
-            escape(outcome.message or ""),
         )
     out.print(table)
+    for outcome in outcomes:
+        if outcome.message:
+            out.print(f"[bold]{outcome.source_id}[/bold] : {escape(outcome.message)}")
 
 
 def _published(release: Path) -> None:
@@ -196,11 +309,11 @@ def _published(release: Path) -> None:
 
 
 @sources_app.command("list")
-def sources_list(sources: SourcesOption = SOURCES, warehouse: WarehouseOption = WAREHOUSE) -> None:
+def sources_list(sources: LastSourcesOption = None, warehouse: WarehouseOption = WAREHOUSE) -> None:
     """Liste les sources, leur état et ce qu’on en sait."""
     from lowtech_data import snapshot
 
-    registry = load_registry(sources)
+    registry = load_registry(sources or LastRun.of(warehouse).sources)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("source", "état", "plateforme", "licence", "fiches", "données du", ""):
         table.add_column(title)
@@ -222,7 +335,15 @@ def sources_list(sources: SourcesOption = SOURCES, warehouse: WarehouseOption = 
 def sources_check(sources: SourcesOption = SOURCES) -> None:
     """Vérifie le fichier des sources : chaque erreur dit fichier, ligne, source et champ."""
     registry = load_registry(sources)
-    out.print(f"{sources.name} : {len(registry.sources)} sources, {len(registry.active)} actives.")
+    absent = [
+        f"{sources} : source {source.id} : url : fichier introuvable : {source.url}"
+        for source in registry.active
+        if source.is_local and not registry.local_path(source).exists()
+    ]
+    if absent:
+        raise RegistryError(absent)
+    active, all_of_them = len(registry.active), len(registry.sources)
+    out.print(f"{sources.name} : valide, sources actives : {active} sur {all_of_them}.")
 
 
 @sources_app.command("preview")
@@ -331,23 +452,27 @@ def review_show(a: str, b: str, warehouse: WarehouseOption = WAREHOUSE) -> None:
 def review_decide(
     a: str,
     b: str,
-    decision: Annotated[str, typer.Argument(help="identique, distinct, lie ou a_revoir")],
+    decision: PairDecision,
     reason: Annotated[str, typer.Option("--motif", help="Pourquoi, en une phrase.")],
     who: Annotated[str, typer.Option("--qui", help="Rôle ou pseudonyme.")],
     predicate: Annotated[str | None, typer.Option("--predicat", help="Lien, si lie.")] = None,
     warehouse: WarehouseOption = WAREHOUSE,
-    curated: CuratedOption = CURATED,
+    curated: LastCuratedOption = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Jour de la décision.")] = None,
 ) -> None:
     """Ajoute une décision ; elle compte à la prochaine exécution."""
     from lowtech_data import review
 
     day = _day(as_of) if as_of else datetime.now(UTC).date()
+    last = LastRun.of(warehouse)
+    path = (curated or last.curated) / "decisions.jsonl"
     line = review.decide(
-        Warehouse(warehouse), curated / "decisions.jsonl",
+        Warehouse(warehouse), path,
         a, b, decision, predicate=predicate, reason=reason, who=who, day=day,
     )  # fmt: skip
-    out.print(f"Décision {line.id} : {decision} {a} {b}. À appliquer : lowtech run --offline")
+    again = last.command(warehouse, *(() if last.sample else ("--offline",)))
+    out.print(f"Décision {line.id} : {decision} {a} {b}, dans {_short(path)}.")
+    out.print(f"Elle comptera à la prochaine exécution : {again}")
 
 
 @review_app.command("undo")
@@ -355,14 +480,16 @@ def review_undo(
     identifier: str,
     reason: Annotated[str, typer.Option("--motif", help="Pourquoi, en une phrase.")],
     who: Annotated[str, typer.Option("--qui", help="Rôle ou pseudonyme.")],
-    curated: CuratedOption = CURATED,
+    warehouse: WarehouseOption = WAREHOUSE,
+    curated: LastCuratedOption = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Jour de l’annulation.")] = None,
 ) -> None:
     """Annule une décision par une nouvelle ligne."""
     from lowtech_data import review
 
     day = _day(as_of) if as_of else datetime.now(UTC).date()
-    line = review.undo(curated / "decisions.jsonl", identifier, reason=reason, who=who, day=day)
+    path = (curated or LastRun.of(warehouse).curated) / "decisions.jsonl"
+    line = review.undo(path, identifier, reason=reason, who=who, day=day)
     out.print(f"Décision {identifier} annulée ({line.id}).")
 
 
@@ -420,8 +547,16 @@ def serve(
     from lowtech_data import site
 
     if Warehouse(warehouse).current_release() is None:
-        err.print(f"{warehouse} : aucune version publiée. Commencer par : lowtech run --sample")
+        again = LastRun.of(warehouse).command(warehouse)
+        err.print(f"{warehouse} : aucune version publiée. Commencer par : {again}")
         raise typer.Exit(EXIT_NOTHING)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            err.print(f"[red]{host}:{port} : {error.strerror} ; choisir un autre --port[/red]")
+            raise typer.Exit(EXIT_NOTHING) from None
     out.print(f"http://{host}:{port}/  (Ctrl+C pour arrêter)")
     site.serve(warehouse, host, port, public_url=public_url, contact=CONTACT)
 
@@ -429,13 +564,13 @@ def serve(
 @app.command()
 def diagnose(
     source_id: Annotated[str | None, typer.Argument(help="Une source ; toutes sans.")] = None,
-    sources: SourcesOption = SOURCES,
+    sources: LastSourcesOption = None,
     warehouse: WarehouseOption = WAREHOUSE,
 ) -> None:
     """Dit ce qui échoue, depuis quand, pourquoi et que faire."""
     from lowtech_data import diagnose as diagnosis
 
-    registry = load_registry(sources)
+    registry = load_registry(sources or LastRun.of(warehouse).sources)
     wanted = registry.only([source_id] if source_id else [])
     findings = diagnosis.diagnose(wanted, Warehouse(warehouse))
     for finding in findings:

@@ -61,7 +61,11 @@ def _finding(source: Source, state: State | None) -> Finding | None:
         if not last.message:
             return None
         return Finding(
-            source.id, last.message, last.debut, "vérifier, puis ajuster bornes.max", failing=False
+            source.id,
+            last.message,
+            last.debut,
+            "comparer sources.yaml à la liste (lowtech sources preview)",
+            failing=False,
         )
     kept = f" ; données du {state.data_date} gardées" if state.data_date else ""
     return Finding(

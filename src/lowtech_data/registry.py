@@ -63,6 +63,12 @@ class Bounds(Strict):
     min: int = 1
     max: int | None = None
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Bounds:
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"max ({self.max}) est sous min ({self.min})")
+        return self
+
 
 Path_ = str
 """Where a value is in an input row: keys joined by dots (`address.city`)."""

@@ -99,8 +99,11 @@ def decide(
 
 def undo(path: Path, identifier: str, *, reason: str, who: str, day: date) -> Decision:
     """Append the line that undoes a decision. Raises `decisions.DecisionError`."""
+    known = Decisions.load(path)
+    if identifier not in {line.id for line in known.active}:
+        raise KeyError(f"{path} : aucune décision en vigueur n’a l’identifiant {identifier}")
     line = decisions_file.new_decision(
-        Decisions.load(path),
+        known,
         date=day.isoformat(),
         qui=who,
         decision="annuler",

@@ -39,6 +39,9 @@ shrinks by a third is broken far more often than it is true."""
 MAX_GROWTH = 4.0
 """Growth of a source in one harvest, as a factor, that is published with a warning."""
 
+DRIFT_SHOWN = 5
+"""Names given in a message; all of them are rows of `rejets`."""
+
 HARVESTS_KEPT = 52
 """Rows of `moissons` kept per source: a year of weekly harvests."""
 
@@ -113,7 +116,12 @@ class Outcome:
     present: int
     """Fiches now known and present."""
     row: HarvestRow | None = None
+    rejects: int = 0
+    """Rows of `rejets` that go with these fiches."""
     warnings: tuple[str, ...] = ()
+    """What is odd about how many there are."""
+    drift: tuple[str, ...] = ()
+    """What is odd about their shape: columns gone, columns new, codes unknown."""
     data_date: str | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -184,6 +192,7 @@ def refresh(
         )
     found = clean.fiches.num_rows
     rejects = pa.concat_tables([extraction.rejects, clean.rejects])
+    drift = _drift(rejects)
     refusal, warnings = _volume(source, found, previous)
     if refusal:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_volume", refusal)
@@ -198,7 +207,7 @@ def refresh(
         nb_valides=found,
         nb_rejetes=extraction.read - extraction.left_out - found,
         **counts,
-        message=" ; ".join(warnings) or None,
+        message=" ; ".join([*warnings, *drift]) or None,
     )
     state = State(
         recipe=recipe,
@@ -208,7 +217,17 @@ def refresh(
         harvests=_append(previous, row),
     )
     _save(warehouse, source.id, state, fiches, clean.transformations, rejects)
-    return Outcome(source.id, "ok", found, row, tuple(warnings), day, counts)
+    return Outcome(
+        source.id,
+        "ok",
+        found,
+        row,
+        rejects=rejects.num_rows,
+        warnings=tuple(warnings),
+        drift=drift,
+        data_date=day,
+        counts=counts,
+    )
 
 
 def _bug(error: Exception) -> str:
@@ -216,6 +235,26 @@ def _bug(error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}, ligne {frame.lineno}"
     return f"erreur du programme en lisant la réponse ({place}) : {type(error).__name__} : {error}"
+
+
+_DRIFT = {
+    "colonne_absente": "colonnes déclarées que rien ne remplit",
+    "colonne_non_declaree": "colonnes ni déclarées ni ignorées",
+    "code_inconnu": "codes inconnus",
+}
+"""Rules of `rejets` that tell of a listing that changed shape, and how to say so."""
+
+
+def _drift(rejects: pa.Table) -> tuple[str, ...]:
+    told = []
+    for rule, label in _DRIFT.items():
+        rows = rejects.filter(pc.equal(rejects["regle"], rule))
+        column = "valeur_masquee" if rule == "code_inconnu" else "champ"
+        names = sorted({name for name in rows[column].to_pylist() if name})
+        if rows.num_rows:
+            shown = ", ".join(names[:DRIFT_SHOWN]) + ("…" if len(names) > DRIFT_SHOWN else "")
+            told.append(f"{label} : {shown}")
+    return tuple(told)
 
 
 def _volume(source: Source, found: int, previous: Snapshot | None) -> tuple[str | None, list[str]]:
@@ -274,7 +313,14 @@ def _unchanged(
     present = previous.present()
     last = previous.state.last
     if last and last.debut >= harvest.started and last.statut in {"ok", "inchangee"}:
-        return Outcome(source.id, "inchangee", present, last, (), previous.state.data_date)
+        return Outcome(
+            source.id,
+            "inchangee",
+            present,
+            last,
+            rejects=previous.rejects().num_rows,
+            data_date=previous.state.data_date,
+        )
     day = harvest.started[:10]
     fiches = previous.fiches()
     absent = fiches["absent_depuis"]
@@ -295,8 +341,10 @@ def _unchanged(
         last_success=harvest.ended,
         harvests=_append(previous, row),
     )
-    _save(warehouse, source.id, state, fiches, previous.transformations(), previous.rejects())
-    return Outcome(source.id, "inchangee", present, row, (), day)
+    previous_rejects = previous.rejects()
+    _save(warehouse, source.id, state, fiches, previous.transformations(), previous_rejects)
+    rejects = previous_rejects.num_rows
+    return Outcome(source.id, "inchangee", present, row, rejects=rejects, data_date=day)
 
 
 def _failure(
@@ -319,7 +367,8 @@ def _failure(
         )
     present = previous.present() if previous else 0
     _save(warehouse, source.id, state, *tables)
-    return Outcome(source.id, status, present, row, (), state.data_date)
+    rejects = tables[2].num_rows
+    return Outcome(source.id, status, present, row, rejects=rejects, data_date=state.data_date)
 
 
 def _append(previous: Snapshot | None, row: HarvestRow) -> tuple[HarvestRow, ...]:

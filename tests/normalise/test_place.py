@@ -22,6 +22,7 @@ def test_one_commune_answers():
         ({"code_postal": "20200", "commune": "Bastia"}, "2B033", None),
         ({"code_postal": "97434", "commune": "Saint-Paul"}, "97415", None),
         ({"adresse": "12 rue Haute, 44000 Nantes"}, "44109", None),
+        ({"code_postal": "99999", "commune": "Gap"}, "05061", None),
     ]
     fiches = each(*(row for row, _, _ in cases))
     assert [(f["code_insee"], f["code_arrondissement"]) for f in fiches] == [
@@ -52,6 +53,11 @@ def test_an_uncertain_commune_is_refused():
     assert [fiche["code_insee"] for fiche in each(*rows)] == [None] * len(cases)
     for found, (_, rule) in zip(rules_of_each(*rows), cases, strict=True):
         assert ("commune", rule) in found
+
+
+def test_a_postcode_of_no_departement_is_refused_by_itself():
+    assert rules(code_postal="99999", commune="Gap") == {("code_postal", "code_postal_invalide")}
+    assert one(code_postal="99999", commune="Gap")["code_postal"] == "05000"
 
 
 def test_nothing_said_of_the_commune_is_no_mistake():

@@ -130,3 +130,19 @@ def test_every_default_is_a_recorded_transformation():
         ("themes", "defaut_du_type"),
         ("familles", "defaut_du_type"),
     }
+
+
+def test_a_name_says_its_kind_when_the_source_does_not():
+    cases = {
+        "Repair Café - Benet": "repair_cafe",
+        "REPAIR CAFE de Parthenay": "repair_cafe",
+        "La Recyclerie du Coin": "ressourcerie",
+        "Atelier Vélo Solidaire": "atelier_velo",
+        "Konk'ar Fab Lab": "fablab",
+        "Fablabulous": None,
+        "Chez Marcel": None,
+    }
+    found = each(*({"nom": name} for name in cases))
+    assert [fiche["type"] for fiche in found] == list(cases.values())
+    assert one(nom="Repair Café de la Ressourcerie", type="association")["type"] == "association"
+    assert one(nom="Recyclerie du Port")["themes"] == ["reemploi"]

@@ -142,6 +142,34 @@ def test_a_killed_run_leaves_the_release_and_the_next_one_completes(
     )
 
 
+def test_ctrl_c_leaves_at_once_and_publishes_nothing(started: Project):
+    before = started.warehouse.current_release()
+    assert before is not None
+    link = started.warehouse.snapshot_link("alpha")
+    known = link.resolve()
+    run_ = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "lowtech_data", "run", "--as-of", "2026-11-21"),
+            *("--sources", str(started.sources), "--curated", str(started.curated)),
+            *("--warehouse", str(started.warehouse.root)),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    while run_.poll() is None and link.resolve() == known:
+        pass
+    run_.send_signal(signal.SIGINT)
+    _, said = run_.communicate(timeout=20)
+    assert run_.returncode == 130
+    assert f"Interrompu : la version {before.name} reste en place." in said
+    assert "Traceback" not in said
+    assert started.warehouse.current_release() == before
+    assert release.verify(before) == []
+    assert run(started).returncode == 0
+    assert started.warehouse.current_release() != before
+
+
 def test_a_second_run_is_refused_and_says_why(started: Project):
     first = subprocess.Popen(
         [sys.executable, "-c", RUN, str(started.root), "", "", "0"],

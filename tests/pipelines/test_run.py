@@ -64,6 +64,30 @@ def test_nothing_new_is_no_new_release(two_listings: Project):
     assert {o.status for o in outcomes} == {"inchangee"}
 
 
+def test_a_content_that_comes_back_the_same_day_is_published_again(two_listings: Project):
+    rows = place_rows("a")
+    names = []
+    for listed in (rows, rows[:7], rows, rows[:7]):
+        two_listings.listing("alpha", listed, donnees_du="2026-11-01")
+        _, path, problems = two_listings.run("2026-11-20")
+        assert problems == []
+        assert release.verify(path) == []
+        names.append(path.name)
+    assert len(set(names)) == len(names)
+    versions = [row["id"] for row in release.versions(path)]
+    assert versions == names[::-1]
+
+
+def test_a_renamed_column_is_told_and_marks_the_source(two_listings: Project):
+    file = two_listings.root / "alpha.csv"
+    file.write_text(file.read_text().replace(",ville,", ",localite,", 1))
+    outcomes, path, _ = two_listings.run()
+    message = next(o.message for o in outcomes if o.source_id == "alpha")
+    assert "ville" in message
+    assert "localite" in message
+    assert {s["id"]: s["sante"] for s in table(path, "sources")}["alpha"] == "degradee"
+
+
 def test_order_of_sources_and_rows_does_not_change_a_byte(project: Project, tmp_path: Path):
     rows = {"alpha": place_rows("a"), "beta": place_rows("b", 5)}
     for name, listed in rows.items():

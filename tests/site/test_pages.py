@@ -150,6 +150,27 @@ def test_any_search_has_an_answer(site: Reader, text: str) -> None:
     assert site.get("/lowtech/initiatives.json", params={"_search": text}).status_code < 500
 
 
+def test_a_commune_is_found_however_it_is_written(site: Reader) -> None:
+    def names(query: str) -> set[str]:
+        rows = site.get(f"/initiatives.json?commune={query}").json()["initiatives"]
+        return {row["commune"] for row in rows}
+
+    assert names("35000") == {"Rennes"}
+    assert names("St-Denis") == names("saint denis") == {"Saint-Denis"}
+
+
+def test_activities_are_found_by_their_theme_and_kind(site: Reader) -> None:
+    for words, filtered in (("fablab", "type=fablab"), ("répar", "theme=reparation")):
+        asked = site.get(f"/initiatives.json?q={words}").json()["total"]
+        assert asked >= site.get(f"/initiatives.json?{filtered}").json()["total"] > 0
+
+
+def test_an_unknown_filter_is_refused_with_the_nearest(site: Reader) -> None:
+    answer = site.get("/initiatives?themes=reparation")
+    assert answer.status_code == 400
+    assert "« theme »" in answer.text
+
+
 def test_pages_together_are_the_whole_list_without_repeat(site: Reader) -> None:
     seen: list[str] = []
     path: str | None = "/initiatives"

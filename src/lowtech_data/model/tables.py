@@ -241,7 +241,7 @@ INITIATIVES = Table(
         ("rna",),
         ("latitude", "longitude"),
     ),
-    full_text=("nom", "noms_alternatifs", "resume", "commune"),
+    full_text=("nom", "noms_alternatifs", "type", "themes", "familles", "resume", "commune"),
     label="nom",
 )
 

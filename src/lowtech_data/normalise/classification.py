@@ -15,6 +15,17 @@ _STATUSES = {
     "archive": "archive archivé archived",
     "retire": "retire retiré deleted removed refused refusé",
 }
+_KIND_WORDS = {
+    "repair_cafe": "repair ?cafes?",
+    "ressourcerie": "ressourceries?|recycleries?",
+    "materiautheque": "materiautheques?",
+    "outiltheque": "outiltheques?",
+    "atelier_velo": "ateliers? (?:participatifs? |associatifs? )?(?:de |du )?velos?|cyclofficines?",
+    "hackerspace": "hacker ?spaces?",
+    "fablab": "fab ?labs?",
+    "tiers_lieu": "tiers ?lieux?",
+}
+"""Type → words of a name that say it, accents folded; the first type whose word is there wins."""
 _YES = "'oui', 'yes', 'true', '1', 'vrai', 'itinerant', 'itinérant', 'mobile'"
 _NO = "'non', 'no', 'false', '0', 'faux', 'fixe'"
 
@@ -31,16 +42,32 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     )
     key = """concat_ws(chr(31), coalesce(entite, ''), coalesce(type, ''), coalesce(nature, ''),
         coalesce(array_to_string(themes, '|'), ''), coalesce(array_to_string(familles, '|'), ''))"""
+    said = " ".join(
+        rf"WHEN regexp_matches(mots, '\b(?:{words})\b') THEN '{code}'"
+        for code, words in _KIND_WORDS.items()
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE n_typed AS
+        WITH lus AS MATERIALIZED (
+            SELECT r.n, r.entite, r.nature, r.themes, r.familles, r.statut, r.itinerant,
+                CASE WHEN list_contains({_codes("type")}, r.type) THEN r.type END AS type_source,
+                CASE WHEN type_source IS NULL AND r.entite = 'initiative'
+                    THEN cle_commune(m.nom) END AS mots
+            FROM n_raw r JOIN n_name m ON r.n = m.n)
+        SELECT n, entite, nature, themes, familles, statut, itinerant,
+            coalesce(type_source, CASE {said} END) AS type,
+            type_source IS NULL AND type IS NOT NULL AS type_du_nom
+        FROM lus"""
+    )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE n_kinds AS
         WITH distincts AS MATERIALIZED (
             SELECT {key} AS cle, any_value(entite) AS entite, any_value(type) AS type,
                 any_value(nature) AS nature, any_value(themes) AS themes,
                 any_value(familles) AS familles
-            FROM n_raw GROUP BY cle),
+            FROM n_typed GROUP BY cle),
         lus AS MATERIALIZED (
-            SELECT cle, entite,
-                CASE WHEN list_contains({_codes("type")}, type) THEN type END AS type,
+            SELECT cle, entite, type,
                 CASE WHEN list_contains({_codes("nature")}, nature) THEN nature END AS nature,
                 list_filter(list_distinct(coalesce(themes, [])),
                     lambda x: list_contains({_codes("theme")}, x)) AS themes,
@@ -67,7 +94,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         WITH lus AS MATERIALIZED (
             SELECT n, {key} AS cle, statut AS statut_source, itinerant AS itinerant_source,
                 lower(trim(statut)) AS s, lower(trim(itinerant)) AS i
-            FROM n_raw)
+            FROM n_typed)
         SELECT l.n, l.statut_source, l.itinerant_source, k.type, k.nature, k.themes, k.familles,
             CASE WHEN s IS NULL THEN 'publie' {statuses}
                 WHEN regexp_matches(s, '^-\\d+$') THEN 'retire' END AS statut_lu,
@@ -103,6 +130,9 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             value=f"{column}_source",
             select=f"FROM n_class WHERE {read} IS NULL AND NOT vide({column}_source)",
         )
+    change(
+        con, "type", regle="'type_du_nom'", source="NULL", select="FROM n_typed WHERE type_du_nom"
+    )
     for column in ("nature", "themes", "familles"):
         change(
             con,

@@ -122,7 +122,9 @@ def _keys(con: duckdb.DuckDBPyConnection) -> None:
                         INT) AS rang,
                 nom
             FROM postaux)
-        SELECT cle, CASE WHEN NOT regexp_matches(insee, '^0*$') THEN insee END AS insee, cp,
+        SELECT cle, CASE WHEN NOT regexp_matches(insee, '^0*$') THEN insee END AS insee,
+            CASE WHEN regexp_matches(cp, '^(?:0[1-9]|[1-8]\d|9[0-5]|97[1-8]|98[4-8])')
+                THEN cp END AS cp,
             CASE WHEN rang BETWEEN 1 AND """
         + _CITY_SIZE
         + r""" THEN ville

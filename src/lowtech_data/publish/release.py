@@ -12,10 +12,12 @@ import sqlite3
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from lowtech_data import files
 from lowtech_data.model import SCHEMA_VERSION, TABLES
@@ -71,7 +73,7 @@ def build(warehouse: Warehouse) -> Candidate:
         as_of = _attach(con, warehouse.database)
         tables.write_csv(con, directory / "csv", [t for t in TABLES if t not in _OUTSIDE_CONTENT])
         content = _content_hash(directory / "csv")
-        version = f"{as_of}-{content[:8]}"
+        version = _new_name(f"{as_of}-{content[:8]}", previous)
         counts = {name: _count(con, name) for name in TABLES if name not in _OUTSIDE_CONTENT}
         if previous and read_index(previous)["contenu"] == content:
             files.remove_tree(directory)
@@ -130,11 +132,17 @@ def read_index(release: Path) -> dict[str, Any]:
 
 
 def versions(release: Path) -> list[dict[str, Any]]:
-    """The rows of `versions` that a release knows, the newest first."""
-    path = str(release / "parquet" / "versions.parquet").replace("'", "''")
-    table = duckdb.sql(f"FROM read_parquet('{path}')").to_arrow_table()
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return sorted(rows, key=lambda row: (row["date"], row["id"] == release.name), reverse=True)
+    """The rows of `versions` that a release knows, the newest first.
+
+    Releases of one day are told apart by when their folders, beside this one, were made.
+    """
+    rows: list[dict[str, Any]] = pq.read_table(release / "parquet" / "versions.parquet").to_pylist()
+
+    def age(row: dict[str, Any]) -> tuple[str, float]:
+        folder = release.parent / row["id"]
+        return row["date"], folder.stat().st_mtime if folder.exists() else 0.0
+
+    return sorted(rows, key=age, reverse=True)
 
 
 def verify(release: Path) -> list[str]:
@@ -153,6 +161,13 @@ def verify(release: Path) -> list[str]:
         for path in sorted(present - set(listed) - {INDEX_FILE})
     ]
     return problems
+
+
+def _new_name(name: str, previous: Path | None) -> str:
+    """The name of a new release: a content that comes back on its day is still another release."""
+    known = {row["id"] for row in versions(previous)} if previous else set()
+    names = chain([name], (f"{name}-{rank}" for rank in count(2)))
+    return next(candidate for candidate in names if candidate not in known)
 
 
 def _attach(con: duckdb.DuckDBPyConnection, database: Path) -> str:
@@ -246,10 +261,7 @@ def _remove_orphans(warehouse: Warehouse, previous: Path | None) -> None:
     """Drop directories that were renamed but never became current: a run died in between."""
     if not warehouse.releases.is_dir():
         return
-    known = {previous.name} if previous else set()
-    if previous:
-        path = str(previous / "parquet" / "versions.parquet").replace("'", "''")
-        known |= {row[0] for row in duckdb.sql(f"SELECT id FROM read_parquet('{path}')").fetchall()}
+    known = {row["id"] for row in versions(previous)} if previous else set()
     for directory in warehouse.releases.iterdir():
         if directory.is_dir() and not directory.is_symlink() and directory.name not in known:
             files.remove_tree(directory)

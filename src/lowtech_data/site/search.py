@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import sqlite3
 from collections import Counter
@@ -15,15 +16,30 @@ EXPORT = 1_000
 MAX_DOTS = 20_000
 
 FILTERS = ("q", "region", "departement", "commune", "type", "theme", "famille")
+_ARGUMENTS = frozenset({*FILTERS, "apres", "version"})
 _COLUMNS = {"region": "code_region", "departement": "code_departement", "type": "type"}
 _LINKS = {"theme": "initiatives_themes", "famille": "initiatives_familles"}
 _SHOWN = "coalesce(i.statut, 'publie') NOT IN ('ferme', 'archive', 'retire')"
 _COMMUNE_CODE = re.compile(r"^(\d{5}|2[AB]\d{3})$", re.IGNORECASE)
+_SAINT = re.compile(r"\b(s)(t)(e?)\b[.\s-]*", re.IGNORECASE)
+_DISTRICT = re.compile(r"\s+\d{1,2}\s*(?:er|e|è|ème|eme)?\s*(?:arrondissement)?$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 
 
 class StaleCursorError(Exception):
     """The page asked for belongs to a release that is no longer served."""
+
+
+class UnknownFilterError(Exception):
+    """A parameter that is not a filter."""
+
+    def __init__(self, name: str) -> None:
+        """Name the parameter, the nearest filter and all of them."""
+        near = difflib.get_close_matches(name, FILTERS, n=1, cutoff=0.4)
+        hint = f" Vouliez-vous dire « {near[0]} » ?" if near else ""
+        super().__init__(
+            f"« {name[:40]} » n’est pas un filtre.{hint} Filtres : {', '.join(FILTERS)}."
+        )
 
 
 def fts_query(text: str) -> str | None:
@@ -46,7 +62,14 @@ class Search:
 
     @classmethod
     def read(cls, arguments: Mapping[str, str], version: str) -> Search:
-        """The question in a query string. Raises `StaleCursorError` for another release's page."""
+        """The question in a query string.
+
+        Raises `StaleCursorError` for another release's page, and `UnknownFilterError` for a filter
+        that does not exist: leaving it out would answer another question.
+        """
+        for name in arguments:
+            if name not in _ARGUMENTS:
+                raise UnknownFilterError(name)
         values = {
             name: arguments[name].strip()[:200]
             for name in FILTERS
@@ -76,7 +99,10 @@ def _clause(name: str, value: str) -> tuple[str, str | None]:
     if name in _LINKS:
         return f"i.id IN (SELECT id FROM {_LINKS[name]} WHERE valeur = :{name})", value
     if name == "commune" and _COMMUNE_CODE.match(value):
-        return "(i.code_insee = :commune OR i.code_arrondissement = :commune)", value.upper()
+        codes = "i.code_insee", "i.code_arrondissement", "i.code_postal"
+        return f":commune IN ({', '.join(codes)})", value.upper()
+    if name == "commune":
+        value = _DISTRICT.sub("", _SAINT.sub(r"saint\3 ", value))
     words = fts_query(value)
     if words is None:
         return "0", None
@@ -98,8 +124,8 @@ class Page:
 
 
 _LISTED = (
-    "i.id, i.nom, i.type, i.commune, i.code_postal, i.code_departement, i.statut, i.resume, "
-    "i.nb_sources, i.latitude, i.longitude, i.site_web, i.licence, i.attribution, "
+    "i.id, i.nom, i.type, i.themes, i.adresse, i.commune, i.code_postal, i.code_departement, "
+    "i.statut, i.resume, i.nb_sources, i.latitude, i.longitude, i.site_web, i.licence, i.attribution, "
     "i.derniere_vue"
 )
 

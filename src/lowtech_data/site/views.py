@@ -21,7 +21,7 @@ from lowtech_data.model import LISTS
 from lowtech_data.site import pages
 from lowtech_data.site.guard import for_log
 from lowtech_data.site.metadata import LICENCE, LICENCE_URL
-from lowtech_data.site.search import EXPORT, Search, StaleCursorError, find
+from lowtech_data.site.search import EXPORT, Search, StaleCursorError, UnknownFilterError, find
 from lowtech_data.site.style import STYLE
 
 logger = logging.getLogger("lowtech_data.site")
@@ -195,6 +195,8 @@ async def listing(datasette: Any, request: Any) -> Response:
             tuple(sorted(search.values.items())),
             lambda: _read(datasette, lambda connection: pages.beside_listing(connection, search)),
         )
+    except UnknownFilterError as error:
+        return await _error(datasette, request, 400, "Filtre inconnu", str(error))
     except StaleCursorError:
         return await _error(
             datasette,
@@ -208,14 +210,17 @@ async def listing(datasette: Any, request: Any) -> Response:
 
 
 _EXPORTED = (
-    "id", "nom", "type", "commune", "code_postal", "code_departement", "latitude", "longitude",
-    "site_web", "licence", "attribution", "derniere_vue",
+    "id", "nom", "type", "themes", "adresse", "code_postal", "commune", "code_departement",
+    "latitude", "longitude", "site_web", "licence", "attribution", "derniere_vue",
 )  # fmt: skip
 
 
 async def _export(datasette: Any, search: Search, kind: str, version: str) -> Response:
     page = await _read(datasette, lambda connection: find(connection, search, EXPORT))
-    rows = [{name: row[name] for name in _EXPORTED} for row in page.rows]
+    rows = [
+        {name: row[name] for name in _EXPORTED} | {"themes": json.loads(row["themes"] or "[]")}
+        for row in page.rows
+    ]
     following = None
     if page.next_after:
         query = urlencode({**search.values, "apres": page.next_after, "version": version})
@@ -229,7 +234,7 @@ async def _export(datasette: Any, search: Search, kind: str, version: str) -> Re
         out = io.StringIO(newline="")
         writer = csv.DictWriter(out, _EXPORTED)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({**row, "themes": "|".join(row["themes"])} for row in rows)
         headers = {"access-control-allow-origin": "*"}
         return Response(out.getvalue(), headers=headers, content_type="text/csv; charset=utf-8")
     return _json(
