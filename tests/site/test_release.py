@@ -78,6 +78,21 @@ def test_no_request_is_lost_and_no_answer_mixes_releases(two: tuple[Path, Path, 
     assert {"unununun" in etag for _, etag, _ in seen} == {True, False}
 
 
+def test_the_first_request_after_a_publication_gets_it(two: tuple[Path, Path, Path]) -> None:
+    warehouse, _, second = two
+
+    async def scenario() -> str:
+        app = build_app(warehouse)
+        async with client_of(app) as client:
+            await client.get("/sources")
+            publish(second)
+            tag = (await client.get("/sources")).headers["etag"]
+        await app.close()
+        return tag
+
+    assert second.name in asyncio.run(scenario())
+
+
 def test_old_connections_and_threads_end_after_a_switch(two: tuple[Path, Path, Path]) -> None:
     warehouse, first, second = two
 

@@ -16,6 +16,8 @@ logger = logging.getLogger("lowtech_data.site")
 
 RETRY_S = 5.0
 """Pause before a release that could not be opened is tried again."""
+PATIENCE_S = 1.0
+"""How long a request waits for a release that is being opened, before the former one answers it."""
 
 
 class ReleaseError(Exception):
@@ -129,6 +131,8 @@ class Switch:
     async def current(self) -> AsyncIterator[Site]:
         """The site to answer with: it stays open until the block ends."""
         self._look()
+        if self._opening is not None and not self._opening.done():
+            await asyncio.wait({self._opening}, timeout=PATIENCE_S)
         if not self._is_warm:
             async with self._warm:
                 if not self._is_warm:
@@ -147,7 +151,7 @@ class Switch:
                     self._close_later(site)
 
     def _look(self) -> None:
-        """Start taking up a new release when the link has moved; never waits."""
+        """Start taking up a new release when the link has moved."""
         if self._opening is not None and not self._opening.done():
             return
         target = self._read_link()

@@ -125,8 +125,8 @@ class Page:
 
 _LISTED = (
     "i.id, i.nom, i.type, i.themes, i.adresse, i.commune, i.code_postal, i.code_departement, "
-    "i.statut, i.resume, i.nb_sources, i.latitude, i.longitude, i.site_web, i.licence, i.attribution, "
-    "i.derniere_vue"
+    "i.statut, i.resume, i.nb_sources, i.latitude, i.longitude, i.site_web, i.licence, "
+    "i.attribution, i.derniere_vue"
 )
 
 
