@@ -20,10 +20,10 @@ run: $(VENV)/.runtime ## moissonne l'échantillon fourni, publie la base, l'ouvr
 	@$(BIN)/lowtech serve --port $(PORT)
 
 test: $(VENV)/.dev ## lance la suite de tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-full: $(VENV)/.dev ## suites longues (navigateur, arrêts brutaux, gros volumes)
-	@$(BIN)/python -m pytest -m 'full or not full'
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m "full or not full"
 
 check: $(VENV)/.dev ## style, types, documentation
 	@$(BIN)/ruff check .

@@ -136,7 +136,7 @@ def test_a_second_run_publishes_nothing_new(ran, published: Path):
     done = lowtech("run", "--sample", "--warehouse", str(ran[1].root))
     assert done.returncode == 0, done.stderr
     assert ran[1].current_release() == published
-    assert "inchangee" in done.stdout
+    assert "inchangée" in done.stdout
 
 
 def test_captures_are_a_closed_zone(ran, published: Path):

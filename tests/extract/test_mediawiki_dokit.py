@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lowtech_data.extract import PLATFORMS, Request
@@ -256,6 +256,7 @@ JSON = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(JSON, JSON)
+@example({"pages": 1}, None)
 def test_no_shape_of_answer_breaks_the_reader(query: Any, continuing: Any) -> None:
     page = make_page(json.dumps({"query": query, "continue": continuing}), url=API)
     with contextlib.suppress(PayloadError):

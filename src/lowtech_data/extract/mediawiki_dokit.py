@@ -180,6 +180,8 @@ def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
 def _api_rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
     answer = _answer(page)
     pages = (answer.get("query") or {}).get("pages") or []
+    if not isinstance(pages, Mapping | list):
+        raise PayloadError(f"réponse inattendue de l’API : query.pages vaut {pages!r}"[:200])
     is_split = "continue" in answer or "continue" in dict(_parameters(page.url))
     for index, item in enumerate(pages.values() if isinstance(pages, Mapping) else pages):
         if not isinstance(item, Mapping):
