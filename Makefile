@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## lance la suite de tests
 	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-full: $(VENV)/.dev ## suites longues (navigateur, arrêts brutaux, gros volumes)
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m "full or not full"
+	@LOWTECH_EXEMPLES=default $(BIN)/python -m pytest -n auto --dist loadfile -m "full or not full"
 
 check: $(VENV)/.dev ## style, types, documentation
 	@$(BIN)/ruff check .
