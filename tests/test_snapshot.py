@@ -217,6 +217,16 @@ def test_growth_beyond_the_bound_is_published_with_a_warning(project: Project):
     assert snapshot.health(project.registry()["local"], known.state) == "degradee"
 
 
+def test_a_true_loss_is_accepted_by_a_maximum_under_the_former_number(project: Project):
+    project.listing("local", place_rows("a"), donnees_du="2026-11-01")
+    refresh(project, FIRST, "local")
+    project.listing("local", place_rows("a", 3), donnees_du="2026-11-08")
+    assert refresh(project, SECOND, "local").status == "rejetee_volume"
+    project.listing("local", place_rows("a", 3), donnees_du="2026-11-08", bornes={"max": 5})
+    outcome = refresh(project, SECOND, "local")
+    assert (outcome.status, outcome.present, outcome.counts["nb_absents"]) == ("ok", 3, 5)
+
+
 def test_a_loss_under_the_minimum_is_refused(project: Project):
     project.listing("local", place_rows("a", 3), donnees_du="2026-11-01", bornes={"min": 5})
     assert refresh(project, FIRST, "local").status == "rejetee_volume"

@@ -16,7 +16,10 @@ from lowtech_data.warehouse import Warehouse
 _ADVICE = {
     "erreur_acces": "ouvrir l’adresse dans un navigateur ; si la liste a fermé, etat: retiree",
     "rejetee_qualite": "comparer la réponse à la plateforme déclarée, puis corriger les options",
-    "rejetee_volume": "si la baisse est vraie, abaisser bornes.min ; sinon corriger les sélecteurs",
+    "rejetee_volume": (
+        "si la baisse est vraie, mettre bornes.max sous l’ancien nombre, et bornes.min sous le "
+        "nouveau ; sinon corriger les options"
+    ),
 }
 _FINE = {"ok", "inchangee"}
 

@@ -264,7 +264,9 @@ def _volume(source: Source, found: int, previous: Snapshot | None) -> tuple[str 
         return "aucune fiche : la liste a changé de forme ou de place", []
     if found < source.bornes.min:
         return f"{found} fiches, {source.bornes.min} attendues au moins (bornes.min)", []
-    if before and found < before * (1 - MAX_LOSS):
+    # A maximum under the former number is a steward's word that the listing did shrink.
+    expected = source.bornes.max is not None and source.bornes.max < before
+    if found < before * (1 - MAX_LOSS) and not expected:
         loss = 100 * (before - found) / before
         return f"{found} fiches contre {before} auparavant (−{loss:.0f} %)", []
     warnings = []
