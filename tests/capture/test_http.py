@@ -368,6 +368,7 @@ def test_gzip_is_unpacked_whatever_its_pieces(site, client, source) -> None:
         (b"ceci n'est pas du gzip", FailureKind.ENCODING),
         (gzip.compress(b"x") + b"surplus", FailureKind.ENCODING),
     ],
+    ids=["cut", "not gzip", "something after"],
 )
 def test_bad_gzip_is_refused(site, client, source, body, kind) -> None:
     site.pages["/liste"] = answer(body, Content_Encoding="gzip")
