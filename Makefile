@@ -69,7 +69,7 @@ $(VENV)/.installer: requirements-installer.lock | $(VENV)/.venv
 define install
 	@echo "Paquets de $(1)…"
 	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --python $(BIN)/python --require-hashes -r $(1); \
-	  else $(BIN)/python -m pip install --require-hashes -r $(1); fi
+	  else $(BIN)/python -m pip install --no-deps --require-hashes -r $(1); fi
 	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	  else $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; fi
 endef
