@@ -116,6 +116,14 @@ def test_a_fall_in_numbers_against_the_published_release_is_refused(
     assert "5 initiatives contre 8" in str(found)
 
 
+def test_a_territory_of_another_level_is_refused(published: Path, tmp_path: Path):
+    candidate = tmp_path / "candidat"
+    shutil.copytree(published, candidate)
+    damaged(candidate, "initiatives", "UPDATE t SET code_region = '29'")
+    (found,) = gates.run(candidate, published, only="references")
+    assert "initiatives.code_region" in str(found)
+
+
 def test_a_forgotten_identifier_is_refused(published: Path, tmp_path: Path):
     candidate = tmp_path / "candidat"
     shutil.copytree(published, candidate)

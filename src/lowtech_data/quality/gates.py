@@ -116,6 +116,15 @@ def _keys(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Finding]:
                 )
 
 
+_TERRITORY_LEVELS = {
+    "code_insee": "commune",
+    "code_epci": "epci",
+    "code_departement": "departement",
+    "code_region": "region",
+}
+"""Columns that name a territory: its code is only unique within its level."""
+
+
 def _references(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Finding]:
     for table in TABLES.values():
         for column in table.columns:
@@ -129,6 +138,17 @@ def _references(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Fin
                 f'SELECT DISTINCT t."{column.name}" FROM "{table.name}" t '
                 f'ANTI JOIN "{target}" r ON r."{key}" = t."{column.name}" '
                 f'WHERE t."{column.name}" IS NOT NULL',
+            )
+
+    for name in ("initiatives", "fiches"):
+        for code, level in _TERRITORY_LEVELS.items():
+            yield from _finding(
+                con,
+                "references",
+                f"{name}.{code} : absents de territoires au niveau {level}",
+                f'SELECT DISTINCT t."{code}" FROM "{name}" t ANTI JOIN territoires r '
+                f"ON r.niveau = '{level}' AND r.code = t.\"{code}\" "
+                f'WHERE t."{code}" IS NOT NULL ORDER BY 1',
             )
 
 
