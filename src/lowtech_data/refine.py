@@ -22,6 +22,7 @@ from lowtech_data import capture, coverage, files, fuse, reference, resolve, sna
 from lowtech_data.extract.base import REJECT_SCHEMA
 from lowtech_data.model import LISTS, SNAPSHOT_SCHEMA, TABLES, TRANSFORMATION_SCHEMA
 from lowtech_data.publish.release import LEDGER_FILE
+from lowtech_data.publish.tables import scan
 from lowtech_data.registry import Registry, Source
 from lowtech_data.resolve.decisions import Decisions
 from lowtech_data.resolve.identity import Key, Ledger, advance
@@ -118,18 +119,15 @@ def _load(
         ("transformations", TRANSFORMATION_SCHEMA, [s.transformations() for s in known]),
         ("rejets_connus", REJECT_SCHEMA, [s.rejects() for s in known]),
     ):
-        con.register("arrow", pa.concat_tables([schema.empty_table(), *tables]))
-        con.execute(f"CREATE TEMP TABLE {name} AS FROM arrow")
-        con.unregister("arrow")
+        _store(con, f"TEMP TABLE {name}", pa.concat_tables([schema.empty_table(), *tables]))
     columns = {
         "id": pa.string(), "editeur": pa.string(), "licence": pa.string(),
         "attribution": pa.string(), "republication": pa.string(), "fiabilite": pa.string(),
         "copie_de": pa.list_(pa.string()),
     }  # fmt: skip
     rows = [{name: getattr(source, name) for name in columns} for source in registry]
-    con.register("arrow", pa.Table.from_pylist(rows, pa.schema(list(columns.items()))))
-    con.execute("CREATE TEMP TABLE registre_sources AS FROM arrow")
-    con.unregister("arrow")
+    known_sources = pa.Table.from_pylist(rows, pa.schema(list(columns.items())))
+    _store(con, "TEMP TABLE registre_sources", known_sources)
 
 
 def _withdraw(
@@ -195,18 +193,15 @@ def _identify(
     )
     rows = [{"source_id": s, "cle_source": k, "entite_id": i} for (s, k), i in members.items()]
     schema = pa.schema([(n, pa.string()) for n in ("source_id", "cle_source", "entite_id")])
-    con.register("arrow", pa.Table.from_pylist(rows, schema))
-    con.execute("CREATE TEMP TABLE appartenance AS FROM arrow")
-    con.unregister("arrow")
+    _store(con, "TEMP TABLE appartenance", pa.Table.from_pylist(rows, schema))
     return ledger
 
 
 def _previous_members(con: duckdb.DuckDBPyConnection, current: Path | None) -> dict[Key, str]:
     if current is None:
         return {}
-    path = str(current / "parquet" / "fiches.parquet").replace("'", "''")
     rows = con.execute(
-        f"SELECT source_id, cle_source, initiative_id FROM read_parquet('{path}') "
+        f"SELECT source_id, cle_source, initiative_id FROM {scan(current, 'fiches')} "
         "WHERE initiative_id IS NOT NULL"
     ).fetchall()
     return {(source, key): identifier for source, key, identifier in rows}
@@ -397,9 +392,7 @@ def _corrections_row() -> dict[str, Any]:
 
 
 def _reference_tables(con: duckdb.DuckDBPyConnection) -> None:
-    con.register("arrow", reference.territories())
-    con.execute("CREATE TABLE territoires AS FROM arrow")
-    con.unregister("arrow")
+    _store(con, "TABLE territoires", reference.territories())
     _insert(
         con,
         "codes",
@@ -427,8 +420,14 @@ def _complete(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _insert(con: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    con.register("arrow", pa.Table.from_pylist(list(rows), TABLES[name].arrow_schema()))
-    con.execute(f"CREATE TABLE {name} AS FROM arrow")
+    table = pa.Table.from_pylist(list(rows), TABLES[name].arrow_schema())
+    _store(con, f"TABLE {name}", table)
+
+
+def _store(con: duckdb.DuckDBPyConnection, target: str, table: pa.Table) -> None:
+    """Create `target` (`TABLE name` or `TEMP TABLE name`) from an Arrow table."""
+    con.register("arrow", table)
+    con.execute(f"CREATE {target} AS FROM arrow")
     con.unregister("arrow")
 
 

@@ -67,9 +67,6 @@ TEXT_FIELDS = (
 LIST_FIELDS = ("noms_alternatifs", "etapes", "identifiants")
 """Fields that hold several texts. `identifiants` are `systeme=valeur` pairs."""
 
-CODE_FIELDS = ("type", "nature", "nature_ressource", "themes", "familles")
-"""Filled by crosswalk from the codes of the source, never read directly."""
-
 TARGETS = frozenset({*TEXT_FIELDS, *LIST_FIELDS, "cle_source", "url", "categories"})
 """What `champs` in `sources.yaml` may name. `categories` are the source's own codes."""
 

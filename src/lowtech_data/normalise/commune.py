@@ -19,7 +19,6 @@ MAX_KM_TO_NAME = 30
 
 _CITIES = "paris|lyon|marseille"
 _CITY_CODES = "CASE ville WHEN 'paris' THEN 75100 WHEN 'lyon' THEN 69380 ELSE 13200 END"
-_CITY_INSEE = "CASE ville WHEN 'paris' THEN '75056' WHEN 'lyon' THEN '69123' ELSE '13055' END"
 _CITY_SIZE = "CASE ville WHEN 'paris' THEN 20 WHEN 'lyon' THEN 9 ELSE 16 END"
 
 

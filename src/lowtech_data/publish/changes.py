@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from lowtech_data.model import TABLES, Column
+from lowtech_data.publish.tables import scan
 
 _NOT_NEWS = frozenset(
     {"id", "derniere_vue", "score_fraicheur", "score_completude", "licence", "attribution"}
@@ -19,8 +20,7 @@ def between(before: Path, after: Path) -> list[tuple[str, str, str, str]]:
     """What differs from one release to another: change, id, name and fields, header first."""
     with duckdb.connect() as con:
         for name in ("initiatives", "identifiants"):
-            path = str(after / "parquet" / f"{name}.parquet").replace("'", "''")
-            con.execute(f"CREATE VIEW {name} AS FROM read_parquet('{path}')")
+            con.execute(f"CREATE VIEW {name} AS FROM {scan(after, name)}")
         con.execute(TABLES["changements"].duckdb_ddl())
         write(con, after.name, before)
         rows = con.execute(
@@ -39,8 +39,7 @@ def write(con: duckdb.DuckDBPyConnection, version: str, previous: Path | None) -
     if previous is None:
         return
     for name in ("initiatives", "identifiants"):
-        path = str(previous / "parquet" / f"{name}.parquet").replace("'", "''")
-        con.execute(f"CREATE OR REPLACE TEMP VIEW avant_{name} AS FROM read_parquet('{path}')")
+        con.execute(f"CREATE OR REPLACE TEMP VIEW avant_{name} AS FROM {scan(previous, name)}")
     columns = [c for c in TABLES["initiatives"].columns if c.name not in _NOT_NEWS]
     fields = ", ".join(
         f'CASE WHEN a."{c.name}" IS DISTINCT FROM b."{c.name}" THEN \'{c.name}\' END'

@@ -200,8 +200,7 @@ def _write_versions(
 ) -> None:
     """All releases so far, with the sums of the earlier ones, and this one."""
     if previous:
-        path = str(previous / "parquet" / "versions.parquet").replace("'", "''")
-        con.execute(f"INSERT INTO versions FROM read_parquet('{path}')")
+        con.execute(f"INSERT INTO versions FROM {tables.scan(previous, 'versions')}")
         sums = {e["chemin"]: e["sha256"] for e in read_index(previous)["fichiers"]}
         con.execute(
             "UPDATE versions SET sommes = $sums WHERE id = $id",

@@ -46,5 +46,10 @@ def _ordered(table: Table, columns: tuple[str, ...] | list[str]) -> str:
     return f'SELECT {selected} FROM "{table.name}" t ORDER BY {order}'
 
 
+def scan(release: Path, name: str) -> str:
+    """SQL that reads one table of a release's Parquet files, to stand after `FROM`."""
+    return f"read_parquet('{_quoted(release / 'parquet' / name)}.parquet')"
+
+
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")

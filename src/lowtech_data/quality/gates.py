@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 
 from lowtech_data.model import LISTS, TABLES, Kind
+from lowtech_data.publish.tables import scan
 
 EXAMPLES = 5
 MAX_LOSS = 0.30
@@ -50,9 +51,8 @@ def names() -> tuple[str, ...]:
 def run(candidate: Path, previous: Path | None, only: str | None = None) -> list[Finding]:
     """Run the gates (or one of them) on a candidate directory."""
     with duckdb.connect() as con:
-        for table in TABLES.values():
-            path = str(candidate / "parquet" / f"{table.name}.parquet").replace("'", "''")
-            con.execute(f"CREATE VIEW \"{table.name}\" AS FROM read_parquet('{path}')")
+        for name in TABLES:
+            con.execute(f'CREATE VIEW "{name}" AS FROM {scan(candidate, name)}')
         _previous_views(con, previous)
         return [
             finding
@@ -69,11 +69,8 @@ def describe(gate: str) -> str:
 
 def _previous_views(con: duckdb.DuckDBPyConnection, previous: Path | None) -> None:
     for name in ("initiatives", "identifiants"):
-        if previous:
-            path = str(previous / "parquet" / f"{name}.parquet").replace("'", "''")
-            con.execute(f"CREATE VIEW avant_{name} AS FROM read_parquet('{path}')")
-        else:
-            con.execute(f"CREATE VIEW avant_{name} AS FROM {name} WHERE false")
+        rows = scan(previous, name) if previous else f"{name} WHERE false"
+        con.execute(f"CREATE VIEW avant_{name} AS FROM {rows}")
 
 
 def _finding(

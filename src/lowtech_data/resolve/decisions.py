@@ -26,7 +26,6 @@ FicheKey = Annotated[str, Field(pattern=r"^[a-z0-9_]+:.+$", max_length=500)]
 """`source:cle_source`. The source holds no colon; the key may."""
 
 PAIR_KINDS = ("identique", "distinct", "lie", "a_revoir")
-FICHE_KINDS = ("corriger", "fermer", "retirer")
 
 
 class DecisionError(ValueError):
