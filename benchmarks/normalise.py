@@ -53,7 +53,8 @@ On y répare ensemble ce qui peut l’être. Ouvert à tous, sans inscription. D
 accueillent chaque semaine. Collecte, tri et vente d’objets de réemploi. Machines partagées : tour,
 fraiseuse, découpe laser. Stages de construction de poêles et de fours solaires. Entretien et
 réparation de vélos, pièces d’occasion. Une cantine et un jardin partagés. Ateliers pour les
-scolaires et les centres sociaux. Formations à la soudure et à la menuiserie. Conception locale, plans libres.
+scolaires et les centres sociaux. Formations à la soudure et à la menuiserie. Conception locale,
+plans libres.
 """.replace("\n", " ").split(". ")
 _DIRT = (
     "<p>{}</p><p>{}</p>", "{}<br />{}", "{} &amp; {}", "{}\u00a0{}", "{}  {}\n\n{}",
