@@ -157,6 +157,10 @@ def _first(source: Source) -> Sequence[Request]:
     return (Request(source.url),)
 
 
+def _no_labels(page: Page) -> Mapping[str, str]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """How listings of one kind are asked for and read. All functions are pure."""
@@ -176,6 +180,11 @@ class Platform:
     """Columns of the platform that always hold personal data: removed before anything is read."""
     licence: Callable[[Page], str | None] = lambda page: None
     """The licence that the payload itself declares, if any: it wins over `sources.yaml`."""
+    labels: Callable[[Page], Mapping[str, str]] = _no_labels
+    """What codes of the listing mean, when one of its pages says so: a code that `codes` does not
+    name is read by its label."""
+    announced: Callable[[Page], int | None] = lambda page: None
+    """How many records the payload says that the whole listing has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +208,12 @@ def extract(source: Source, platform: Platform, pages: Iterable[Page]) -> Extrac
 
     The result does not depend on the order of pages or records: rows are sorted by key, and of
     several records with one key, one is kept (of the subject before left out, then the first by
-    name, then by content). Raises `PayloadError` when a page is not what the platform gives. These
-    are rows of `rejects`:
+    name, then by content). Raises `PayloadError` when a page is not what the platform gives, or
+    when more than `MAX_SHORTAGE` of the announced records are missing. These are rows of `rejects`:
 
     | rule | what happened |
     |---|---|
-    | the platform's own | a record could not be read |
+    | the platform's own | a record, or one value of it, could not be read |
     | `cle_absente` | a record has no key: not kept |
     | `cle_repetee` | the same record again, word for word: kept once |
     | `cle_reemployee` | another record under a key already taken: one of them kept |
@@ -212,8 +221,13 @@ def extract(source: Source, platform: Platform, pages: Iterable[Page]) -> Extrac
     | `valeur_structuree` | an object where a text was expected: the field is left empty |
     | `colonne_non_declaree` | a column that is neither read, ignored nor set aside |
     | `colonne_absente` | a column named in `champs` that no record has |
+    | `total_non_atteint` | the listing announced more records than its pages hold |
     """
     reader = _Reader(source, platform)
+    if platform.labels is not _no_labels:
+        # Which page holds the labels is not known before all are read.
+        pages = tuple(pages)
+        reader.labels = dict(sorted(pair for page in pages for pair in reader.labelled(page)))
     for page in pages:
         reader.page(page)
     return reader.result()
@@ -229,6 +243,10 @@ def _read_paths(source: Source, platform: Platform) -> set[str]:
     specs = [*platform.mapping.values(), *source.champs.values()]
     return {path for spec in specs for path in _paths(spec)}
 
+
+MAX_SHORTAGE = 0.01
+"""Share of the announced records that may be missing: a listing edited while its pages were read
+loses a few, an interrupted paging a page."""
 
 BATCH_ROWS = 10_000
 """Raw fiches held as Python objects before they are packed into Arrow."""
@@ -295,14 +313,23 @@ class _Reader:
         self.columns: set[str] = set()
         self.rejects: set[tuple[str, str, str, str]] = set()
         self.lost: set[tuple[str, str, str, str, str]] = set()
+        self.labels: Mapping[str, str] = {}
+        self.announced = 0
         self.read = 0
         self.unreadable = 0
         self.repeated = 0
+
+    def labelled(self, page: Page) -> Iterable[tuple[str, str]]:
+        try:
+            return self.platform.labels(page).items()
+        except PayloadError as error:
+            raise PayloadError(f"source {self.source.id} : {page.url} : {error}") from error
 
     def page(self, page: Page) -> None:
         self.addresses.add(page.url)
         try:
             licence = self.platform.licence(page)
+            self.announced = max(self.announced, self.platform.announced(page) or 0)
             for item in self.platform.rows(self.source, page):
                 self.read += 1
                 if isinstance(item, Unreadable):
@@ -325,7 +352,7 @@ class _Reader:
         if not key:
             self._unreadable(page, Unreadable(row.pointer, "cle_absente"), "cle_source")
             return
-        given = _texts(fields.pop("categories", None))
+        given = [self._meaning(code) for code in _texts(fields.pop("categories", None))]
         walks = self._crosswalk(key, given)
         record = self._record(key, fields, walks)
         record["licence"] = record["licence"] or licence
@@ -372,6 +399,9 @@ class _Reader:
             if not self.is_declared(leaf):
                 self._reject("*", leaf, "colonne_non_declaree", "")
 
+    def _meaning(self, code: str) -> str:
+        return code if fold(code) in self.codes else self.labels.get(code, code)
+
     def _crosswalk(self, key: str, given: Sequence[str]) -> list[Crosswalk]:
         found: list[Crosswalk] = []
         for code in given:
@@ -402,10 +432,20 @@ class _Reader:
             if absent and (not alternatives or len(absent) == len(paths)):
                 yield from absent
 
+    def _short(self, missing: int) -> None:
+        if missing > MAX_SHORTAGE * self.announced:
+            raise PayloadError(
+                f"source {self.source.id} : {self.announced} fiches annoncées, {self.read} reçues :"
+                " pagination interrompue ; moissonner de nouveau"
+            )
+        self._reject("*", "*", "total_non_atteint", f"{missing} de moins qu’annoncé")
+
     def result(self) -> Extraction:
         if self.columns:
             for path in self._absent_columns():
                 self._reject("*", path, "colonne_absente", "")
+        if self.announced > self.read:
+            self._short(self.announced - self.read)
         # A pointer is unique in its page only.
         is_one_page = len(self.addresses) == 1
         for url, pointer, *reject in self.lost:
