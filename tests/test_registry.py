@@ -78,6 +78,7 @@ def test_every_form_of_a_mapped_value(tmp_path: Path) -> None:
         "  site_web: {premier_de: [web, url]}",
         "  pays: {valeur: FR}",
         "  url: {modele: 'https://exemple.org/{id}'}",
+        "  categories: {separe: typologie, par: '|'}",
     )
     champs = registry.load(write(tmp_path, text))["makery"].champs
     assert champs == {
@@ -86,6 +87,7 @@ def test_every_form_of_a_mapped_value(tmp_path: Path) -> None:
         "site_web": registry.FirstOf(premier_de=["web", "url"]),
         "pays": registry.Constant(valeur="FR"),
         "url": registry.Template(modele="https://exemple.org/{id}"),
+        "categories": registry.Separated(separe="typologie", par="|"),
     }
 
 
@@ -128,7 +130,7 @@ def test_every_form_of_a_mapped_value(tmp_path: Path) -> None:
             ["champs:", "  nom: 3"],
             (
                 "F:11 : source makery : champs.nom : attendu un chemin, une liste de chemins, "
-                "premier_de, valeur ou modele"
+                "premier_de, valeur, modele ou separe"
             ),
         ),
         (["codes:", "  1: {}"], "codes.1 : attendu du texte (entre guillemets si besoin)"),

@@ -92,7 +92,15 @@ class Template(Strict):
     modele: str
 
 
-ValueSpec = Path_ | list[Path_] | FirstOf | Constant | Template
+class Separated(Strict):
+    """Several values written in one cell, cut at a separator; blank ones are dropped."""
+
+    separe: Path_
+    par: Annotated[str, Field(min_length=1)]
+    """What stands between two values, such as `|`. It is never part of a value."""
+
+
+ValueSpec = Path_ | list[Path_] | FirstOf | Constant | Template | Separated
 """How a field is read from a row: one path, several joined by a space, or one of the above."""
 
 
@@ -431,7 +439,8 @@ def _options(
                 yield file.problem(index, ["options", *loc], f"options.{text}")
 
 
-_UNION_MEMBERS = {"str", "list[str]", *(m.__name__ for m in (FirstOf, Constant, Template))}
+_FORMS = (FirstOf, Constant, Template, Separated)
+_UNION_MEMBERS = {"str", "list[str]", *(form.__name__ for form in _FORMS)}
 """How pydantic names, in the place of an error, the forms that a value of `champs` may take."""
 
 _EXPECTED = {
@@ -467,7 +476,7 @@ def _messages(
         elif loc[:2] not in told:
             # The value fits none of the forms: one message, not one per form.
             told.add(loc[:2])
-            forms = "un chemin, une liste de chemins, premier_de, valeur ou modele"
+            forms = "un chemin, une liste de chemins, premier_de, valeur, modele ou separe"
             yield loc[:2], f"{_dotted(loc[:2])} : attendu {forms}"
 
 

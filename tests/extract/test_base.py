@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowtech_data.extract import base, option_models
-from lowtech_data.extract.base import PayloadError, Platform, Row, Unreadable, extract, fold, mask
+from lowtech_data.extract.base import (
+    Lost,
+    PayloadError,
+    Platform,
+    Row,
+    Unreadable,
+    extract,
+    fold,
+    mask,
+)
 from lowtech_data.registry import Source
 
 from .support import (
@@ -399,6 +408,41 @@ def test_an_empty_harvest_has_the_columns() -> None:
 def test_a_refused_page_names_source_and_address() -> None:
     with pytest.raises(PayloadError, match=r"source essai : https://example\.org/liste : JSON"):
         run(make_source(champs=NAMES), make_page("[1"))
+
+
+def test_a_cell_with_several_values_is_cut_at_its_separator() -> None:
+    champs = {
+        "cle_source": "id",
+        "categories": {"separe": "typologie", "par": "|"},
+        "noms_alternatifs": {"separe": "sigles", "par": ", "},
+        "telephone": {"separe": "tel", "par": "/"},
+    }
+    codes = {"TIERS_LIEUX": {"type": "tiers_lieu"}, "RESSOURCERIE": {"themes": ["reemploi"]}}
+    rows = [
+        {"id": 1, "typologie": "TIERS_LIEUX| RESSOURCERIE |", "sigles": "A, B,C", "tel": "01/02"},
+        {"id": 2, "typologie": ["TIERS_LIEUX|AUTRE"], "sigles": None, "tel": 3},
+    ]
+    extraction = run(make_source(champs=champs, codes=codes), make_page(json.dumps(rows)))
+    first, second = fiches(extraction)["1"], fiches(extraction)["2"]
+    assert (first["type"], first["themes"]) == ("tiers_lieu", ["reemploi"])
+    assert first["noms_alternatifs"] == ["A", "B,C"]
+    assert (first["telephone"], second["telephone"]) == ("01; 02", "3")
+    assert second["type"] == "tiers_lieu"
+    assert rejected(extraction) == [("2", "categories", "code_inconnu")]
+
+
+def test_a_lost_value_is_a_reject_of_its_record() -> None:
+    lost = [Lost("mail", "valeur_illisible", "prenom.nom"), Lost("ville", "valeur_illisible", "Ly")]
+    platform = dataclasses.replace(
+        _platform(), rows=lambda source, page: [Row("/0", {"id": "1"}, lost)]
+    )
+    source = make_source(champs={"cle_source": "id", "commune": "ville"}, ecarter=["mail"])
+    extraction = extract(source, platform, [make_page("")])
+    assert extraction.fiches.num_rows == 1
+    assert [(r["champ"], r["valeur_masquee"]) for r in extraction.rejects.to_pylist()] == [
+        ("mail", ""),
+        ("ville", "Ly"),
+    ]
 
 
 def test_the_payload_s_licence_fills_records_without_one() -> None:

@@ -27,6 +27,7 @@ from lowtech_data.registry import (
     Crosswalk,
     FirstOf,
     Selection,
+    Separated,
     Source,
     Strict,
     Template,
@@ -122,14 +123,26 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """One value of a record that could not be read, and why: it becomes a row of `rejets`."""
+
+    column: str
+    """The column it was in, `*` when that cannot be told."""
+    rule: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One record as the payload has it: texts, numbers, and plain lists and dicts of them.
 
-    `pointer` says where it is: JSON pointer, line, selector.
+    `pointer` says where it is: JSON pointer, line, selector. `lost` are the values that could not
+    be read while the rest of the record is certain.
     """
 
     pointer: str
     values: Mapping[str, Any]
+    lost: Sequence[Lost] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +252,11 @@ def declared_columns(source: Source, platform: Platform) -> Callable[[str], bool
     return _Patterns(_read_paths(source, platform) | apart).covers
 
 
+def columns_of(source: Source) -> set[str]:
+    """Input columns that the `champs` of a source read; of a dotted path, the first step."""
+    return {path.partition(".")[0] for spec in source.champs.values() for path in _paths(spec)}
+
+
 def _read_paths(source: Source, platform: Platform) -> set[str]:
     specs = [*platform.mapping.values(), *source.champs.values()]
     return {path for spec in specs for path in _paths(spec)}
@@ -345,13 +363,16 @@ class _Reader:
 
     def _row(self, page: Page, row: Row, licence: str | None) -> None:
         values = self.personal.without(dict(row.values))
-        self._audit(values)
+        self._audit({lost.column: None for lost in row.lost if lost.column != "*"} | values)
         content = _digest(self.ignored.without(values))
         fields = {target: _value(target, spec, values) for target, spec in self.specs.items()}
         key = _text(fields.pop("cle_source", None))
         if not key:
             self._unreadable(page, Unreadable(row.pointer, "cle_absente"), "cle_source")
             return
+        for value in row.lost:
+            is_shown = not self.personal.covers(value.column)
+            self._reject(key, value.column, value.rule, value.excerpt if is_shown else "")
         given = [self._meaning(code) for code in _texts(fields.pop("categories", None))]
         walks = self._crosswalk(key, given)
         record = self._record(key, fields, walks)
@@ -597,6 +618,8 @@ def _paths(spec: ValueSpec) -> list[str]:
             return spec.premier_de
         case Template():
             return re.findall(r"\{([^}]+)\}", spec.modele)
+        case Separated():
+            return [spec.separe]
         case Constant():
             return []
 
@@ -611,13 +634,20 @@ def _value(target: str, spec: ValueSpec, values: Mapping[str, Any]) -> Any:
             return parts if is_list else " ".join(filter(None, map(_text, parts)))
         case FirstOf():
             return next((v for p in spec.premier_de if _text(v := value_at(values, p))), None)
+        case Separated():
+            cells = _texts(value_at(values, spec.separe))
+            return [part.strip() for cell in cells for part in cell.split(spec.par)]
         case Constant():
             return spec.valeur
         case Template():
-            holes = {path: _text(value_at(values, path)) for path in _paths(spec)}
-            if not all(holes.values()):
-                return None
-            return re.sub(r"\{([^}]+)\}", lambda m: str(holes[m.group(1)]), spec.modele)
+            return _filled(spec, values)
+
+
+def _filled(template: Template, values: Mapping[str, Any]) -> str | None:
+    holes = {path: _text(value_at(values, path)) for path in _paths(template)}
+    if not all(holes.values()):
+        return None
+    return re.sub(r"\{([^}]+)\}", lambda m: str(holes[m.group(1)]), template.modele)
 
 
 def value_at(values: Any, path: str) -> Any:
