@@ -375,6 +375,37 @@ def sources_preview(
         out.print(escape(f"· {example}"))
 
 
+@sources_app.command("report")
+def sources_report(
+    source_id: str,
+    path: Annotated[
+        Path | None, typer.Option("--out", help="Fichier à écrire : .md, ou .csv ligne à ligne.")
+    ] = None,
+    sources: LastSourcesOption = None,
+    warehouse: WarehouseOption = WAREHOUSE,
+) -> None:
+    """Dit ce que la dernière moisson n’a pas pu reprendre, et comment y remédier."""
+    from lowtech_data import snapshot
+    from lowtech_data.quality import reports
+
+    registry = load_registry(sources or LastRun.of(warehouse).sources)
+    source = registry[source_id]
+    known = snapshot.load(Warehouse(warehouse), source_id)
+    if known is None or known.state.last is None:
+        err.print(f"[red]{source_id} : jamais moissonnée ; lowtech run --only {source_id}[/red]")
+        raise typer.Exit(EXIT_NOTHING)
+    rejects = known.rejects()
+    if path and path.suffix == ".csv":
+        text = reports.table(rejects)
+    else:
+        text = reports.markdown(source, known.state, reports.refusals(rejects))
+    if path is None:
+        out.print(text, markup=False, highlight=False)
+        return
+    files.write_bytes(path, text.encode())
+    out.print(f"{path} : {rejects.num_rows} rejets")
+
+
 @app.command()
 def match(
     records: Path,

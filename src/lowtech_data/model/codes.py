@@ -6,7 +6,9 @@ Published codes are French, as in data·inclusion and the national schemas where
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from importlib import resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,13 @@ INDICATEUR_NATURE = _codes(
     ("evaluation_tiers", "Évaluation par un tiers", "Third-party assessment"),
 )
 
+_REJECT_RULES = resources.files(__package__).joinpath("regles_rejet.csv")
+
+REJET_REGLE = tuple(
+    Code(**row) for row in csv.DictReader(_REJECT_RULES.read_text("utf-8").splitlines())
+)
+"""Why a record or a value was refused; the definition says what happened, then what to do."""
+
 LISTS: dict[str, tuple[Code, ...]] = {
     "type": TYPE,
     "famille": FAMILLE,
@@ -361,6 +370,7 @@ LISTS: dict[str, tuple[Code, ...]] = {
     "changement": CHANGEMENT,
     "indicateur_dimension": INDICATEUR_DIMENSION,
     "indicateur_nature": INDICATEUR_NATURE,
+    "rejet_regle": REJET_REGLE,
 }
 """Every list by its name, as the `codes` table publishes it (`liste`)."""
 
