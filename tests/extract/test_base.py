@@ -476,6 +476,7 @@ def test_every_platform_has_its_options() -> None:
     assert set(option_models()) == {
         "csv",
         "curated_tsv",
+        "data_fair",
         "geojson",
         "gogocarto",
         "html_listing",

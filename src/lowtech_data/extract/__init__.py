@@ -8,6 +8,7 @@ from lowtech_data import registry
 from lowtech_data.extract import (
     csv_file,
     curated_tsv,
+    data_fair,
     geojson,
     gogocarto,
     html_listing,
@@ -21,6 +22,7 @@ PLATFORMS: dict[str, Platform] = {
     for module in (
         csv_file,
         curated_tsv,
+        data_fair,
         geojson,
         gogocarto,
         html_listing,
