@@ -45,25 +45,6 @@ def test_dates():
     assert rules_of_each(*rows) == [{("date_maj", rule)} if rule else set() for _, _, rule in cases]
 
 
-def test_hours_are_kept_in_openstreetmap_syntax_only():
-    cases = [
-        ("Mo-Fr 09:00-12:00,14:00-18:00; Sa 10:00-12:00", True),
-        ("24/7", True),
-        ("We[1] 14:00-18:00; PH off", True),
-        ("Apr-Oct Mo,We 09:00-18:00", True),
-        ("lundi au vendredi 9h-18h", False),
-        ('Mo 09:00-12:00 "appeler Jean"', False),
-        ("sur rendez-vous", False),
-    ]
-    rows = [{"horaires": written} for written, _ in cases]
-    assert [fiche["horaires"] for fiche in each(*rows)] == [
-        written if kept else None for written, kept in cases
-    ]
-    assert rules_of_each(*rows) == [
-        set() if kept else {("horaires", "horaires_libres")} for _, kept in cases
-    ]
-
-
 def test_licences():
     cases = [
         ("Attribution (CC BY)", "cc-by"),
