@@ -480,6 +480,7 @@ def test_every_platform_has_its_options() -> None:
         "geojson",
         "gogocarto",
         "html_listing",
+        "javascript",
         "json",
         "mediawiki_dokit",
     }

@@ -12,6 +12,7 @@ from lowtech_data.extract import (
     geojson,
     gogocarto,
     html_listing,
+    javascript,
     json_records,
     mediawiki_dokit,
 )
@@ -26,6 +27,7 @@ PLATFORMS: dict[str, Platform] = {
         geojson,
         gogocarto,
         html_listing,
+        javascript,
         json_records,
         mediawiki_dokit,
     )
