@@ -481,6 +481,8 @@ def test_every_platform_has_its_options() -> None:
         "gogocarto",
         "html_listing",
         "javascript",
+        "json_ld",
         "json",
         "mediawiki_dokit",
+        "okw",
     }

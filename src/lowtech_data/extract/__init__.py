@@ -13,8 +13,10 @@ from lowtech_data.extract import (
     gogocarto,
     html_listing,
     javascript,
+    json_ld,
     json_records,
     mediawiki_dokit,
+    okw,
 )
 from lowtech_data.extract.base import TARGETS, Extraction, Page, Platform, Request, extract
 
@@ -28,8 +30,10 @@ PLATFORMS: dict[str, Platform] = {
         gogocarto,
         html_listing,
         javascript,
+        json_ld,
         json_records,
         mediawiki_dokit,
+        okw,
     )
 }
 """Every platform that can be harvested, by the name used in `sources.yaml`."""
