@@ -13,6 +13,7 @@ from typing import Any
 
 from lowtech_data.extract.base import Page, PayloadError, Platform, Row, Unreadable
 from lowtech_data.extract.decode import read_json
+from lowtech_data.extract.sections import Sections, split
 from lowtech_data.registry import Source, Strict
 
 CENTRE = "centre_de_geometrie"
@@ -24,9 +25,10 @@ _Point = tuple[float, float]
 
 
 class Options(Strict):
-    """How the file is encoded."""
+    """How the file is encoded, and how a property that holds all the others is cut."""
 
     encodage: str | None = None
+    texte: Sections | None = None
 
 
 def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
@@ -44,7 +46,8 @@ def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
             yield Unreadable(pointer, "geometrie_illisible", type(error).__name__)
             continue
         number = {"id": feature["id"]} if "id" in feature else {}
-        yield Row(pointer, {**number, **properties, **position})
+        values = {**number, **properties, **position}
+        yield Row(pointer, *split(values, options.texte)) if options.texte else Row(pointer, values)
 
 
 def _features(document: Any) -> Sequence[Any]:
