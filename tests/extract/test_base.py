@@ -485,4 +485,5 @@ def test_every_platform_has_its_options() -> None:
         "json",
         "mediawiki_dokit",
         "okw",
+        "yeswiki_bazar",
     }

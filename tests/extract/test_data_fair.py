@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lowtech_data.capture import CaptureError, Client, FailureKind, Harvest, Sto
 from lowtech_data.extract import PLATFORMS, Extraction, extract
 from lowtech_data.extract.base import Page, PayloadError
 from lowtech_data.registry import Registry, Source
-from tests.capture.conftest import LOOPBACK, FakeTime, Site, answer, serve, to_loopback
+from tests.capture.conftest import FakeTime, Site, answer
 
 from .support import FIXTURES, fiches, make_page, make_source, rejected, run
 
@@ -272,32 +272,6 @@ class TestRequests:
         page = make_page(json.dumps({"results": [{}], "next": LINES}), LINES)
         with pytest.raises(PayloadError, match="n’avance pas"):
             PLATFORM.follow(qfdmo(), page)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = serve()
-    yield site
-    site.server.shutdown()
-    site.server.server_close()
-
-
-@pytest.fixture
-def time_() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
-def client(time_: FakeTime) -> Iterator[Client]:
-    client = Client(
-        contact="https://exemple.test/contact",
-        allowed_networks=[LOOPBACK],
-        resolve=to_loopback,
-        clock=time_.clock,
-        sleep=time_.sleep,
-    )
-    yield client
-    client.close()
 
 
 class TestHarvest:

@@ -17,6 +17,7 @@ from lowtech_data.extract import (
     json_records,
     mediawiki_dokit,
     okw,
+    yeswiki_bazar,
 )
 from lowtech_data.extract.base import TARGETS, Extraction, Page, Platform, Request, extract
 
@@ -34,6 +35,7 @@ PLATFORMS: dict[str, Platform] = {
         json_records,
         mediawiki_dokit,
         okw,
+        yeswiki_bazar,
     )
 }
 """Every platform that can be harvested, by the name used in `sources.yaml`."""
