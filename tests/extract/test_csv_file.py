@@ -72,6 +72,58 @@ def test_dialects(body: str | bytes, options: dict[str, Any]) -> None:
     assert not rejected(extraction)
 
 
+@pytest.mark.parametrize(
+    ("body", "page", "options"),
+    [
+        # A server that says UTF-8 of a file in windows-1252, and the reverse.
+        ("id,nom\n1,Évry\n".encode("cp1252"), {"charset": "utf-8"}, {}),
+        ("\ufeffid,nom\n1,Évry\n", {"charset": "iso-8859-1"}, {}),
+        ("id,nom\n1,Évry\n".encode("utf-16"), {}, {}),
+        ("code,libellé\nid,nom\n1,Évry\n", {}, {"lignes_a_sauter": 2, "colonnes": ["id", "nom"]}),
+        ("sep=,\nid,nom\n1,Évry\n", {}, {"lignes_a_sauter": 1}),
+        ("\n\nid,nom\n\n\n1,Évry\n\n", {}, {}),
+    ],
+)
+def test_files_as_tools_write_them(
+    body: str | bytes, page: dict[str, Any], options: dict[str, Any]
+) -> None:
+    extraction = run(make_source("csv", champs=CHAMPS, options=options), make_page(body, **page))
+    assert fiches(extraction)["1"]["nom"] == "Évry"
+    assert not rejected(extraction)
+
+
+def test_a_wrong_charset_of_the_server_yields_to_the_declared_one_only_when_bytes_say_so() -> None:
+    page = make_page("id,nom\n1,Évry\n", charset="iso-8859-1")
+    source = make_source("csv", champs=CHAMPS, options={"encodage": "utf-8"})
+    # Every byte is a letter in windows-1252: nothing contradicts the server here.
+    assert fiches(run(source, page))["1"]["nom"] == "Ã‰vry"
+
+
+def test_a_nul_is_no_reason_to_lose_a_row() -> None:
+    extraction = read("id,nom\n1,A\0B\n2,C\n")
+    assert sorted(fiches(extraction)) == ["1", "2"]
+
+
+def test_decimal_commas_stay_in_their_cell() -> None:
+    champs = {**CHAMPS, "latitude": "lat", "longitude": "lon"}
+    extraction = read("id;nom;lat;lon\n1;A;47,25;-1,5\n", champs, separateur=";")
+    fiche = fiches(extraction)["1"]
+    assert (fiche["latitude"], fiche["longitude"]) == ("47,25", "-1,5")
+    # The same row with the wrong separator is refused, never shifted.
+    with pytest.raises(PayloadError, match="séparé par ';'"):
+        read("id;nom;lat;lon\n1;A;47,25;-1,5\n", champs)
+
+
+def test_several_values_in_one_cell() -> None:
+    champs = {**CHAMPS, "categories": {"separe": "typologie", "par": "|"}}
+    codes = {"TIERS_LIEUX": {"type": "tiers_lieu"}, "RESSOURCERIE": {"themes": ["reemploi"]}}
+    source = make_source("csv", champs=champs, codes=codes)
+    extraction = run(source, make_page("id,nom,typologie\n1,A,TIERS_LIEUX|RESSOURCERIE\n2,B,\n"))
+    assert fiches(extraction)["1"]["type"] == "tiers_lieu"
+    assert fiches(extraction)["1"]["themes"] == ["reemploi"]
+    assert not rejected(extraction)
+
+
 def test_a_ragged_row_is_never_shifted() -> None:
     extraction = read("id,nom\n1,A\n2,B,C\n3\n4,D,\n5,E\n")
     assert {key: row["nom"] for key, row in fiches(extraction).items()} == {"1": "A", "5": "E"}
@@ -110,17 +162,17 @@ def test_a_cell_on_several_lines_is_one_record() -> None:
 
 
 def test_a_giant_cell_is_one_reject() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     extraction = read("id,nom\n1," + "x" * 10_000_000 + "\n2,B\n")
     assert sorted(fiches(extraction)) == ["2"]
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_many_broken_rows_stay_linear() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     extraction = read("id,nom\n" + '1,"a"b\n' * 20_000)
     assert extraction.unreadable == 20_000
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

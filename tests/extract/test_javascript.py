@@ -240,7 +240,7 @@ def test_damage_leaves_the_other_records_as_they_are(place: int, line: str) -> N
     ],
 )
 def test_hostile_files_take_linear_time(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with contextlib.suppress(PayloadError):
         read_literal(f"lieux = {text}", "lieux")
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10

@@ -116,10 +116,10 @@ def test_what_has_no_section_is_told() -> None:
 
 
 def test_too_many_tags_lose_the_text_only() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     assert cut("<b>" * 1_000_000) == (None, ["texte_trop_balise"])
     cut("<div>" * 4_900 + "📍 rue A")
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(
