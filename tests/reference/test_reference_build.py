@@ -23,13 +23,20 @@ from lowtech_data import reference
 from lowtech_data.reference.build import (
     CODES_POSTAUX_SCHEMA,
     COMMUNES_SCHEMA,
+    CONTOURS_SCHEMA,
     PUBLISHED,
     Archives,
     UnexpectedArchiveError,
     build,
 )
 
-BUILT = ("codes_postaux.parquet", "communes.parquet", "reference.json", "territoires.parquet")
+BUILT = (
+    "codes_postaux.parquet",
+    "communes.parquet",
+    "contours.parquet",
+    "reference.json",
+    "territoires.parquet",
+)
 
 COMMUNES = [
     {
@@ -240,6 +247,33 @@ def test_territories_hold_their_communes(built):
     ]
 
 
+def test_the_index_by_position_says_where_each_commune_begins_along_a_row(built):
+    row = 45 * 400 + 20
+    columns = ("debut", "code")
+    assert rows(built, "contours", columns, rang=row) == [
+        (50_000, "01015"),
+        (52_000, None),
+        (60_000, "69381"),
+        (61_000, None),
+    ]
+    assert rows(built, "contours", columns, rang=45 * 400 + 60) == [
+        (50_000, "01015"),
+        (52_000, None),
+    ]
+    assert rows(built, "contours", columns, rang=45 * 400 + 80) == []
+
+
+def test_a_commune_without_contour_has_those_of_its_delegated_communes(
+    packages, destination, archives
+):
+    delegated = [("COMD", "01015", wkb_square(5.0, 45.0, 0.1), r"\N"), *PLACES[2:]]
+    wheel(packages / archives.contours.file, delegated)
+    declared_anew = Archives(*(declared(archive, packages) for archive in archives.all))
+    build(packages, destination, declared_anew)
+    found = rows(destination, "contours", ("debut", "code"), rang=45 * 400)
+    assert found[:2] == [(50_000, "01015"), (51_000, None)]
+
+
 def test_what_is_built_can_be_installed(built, monkeypatch):
     monkeypatch.setattr(reference, "REFERENCE_DIR", built)
     with duckdb.connect() as con:
@@ -285,6 +319,8 @@ def test_the_bundle_has_the_declared_columns():
     assert communes.equals(COMMUNES_SCHEMA)
     postcodes = pq.read_schema(reference.REFERENCE_DIR / "codes_postaux.parquet")
     assert postcodes.equals(CODES_POSTAUX_SCHEMA)
+    contours = pq.read_schema(reference.REFERENCE_DIR / "contours.parquet")
+    assert contours.equals(CONTOURS_SCHEMA)
 
 
 @pytest.mark.skipif(

@@ -14,6 +14,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lowtech_data.reference import position
+
 REFERENCE_DIR = Path(
     os.environ.get("LOWTECH_REFERENCE")
     or Path(__file__).resolve().parents[3] / "warehouse" / "reference"
@@ -47,8 +49,9 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
 
     Temporary tables, so that nothing of them stays in a database file: `ref_communes`,
     `ref_codes_postaux`, `ref_territoires` with the columns of the Parquet files of the same name,
-    and `ref_types` (`type`, `nature`, `themes VARCHAR[]`, `familles VARCHAR[]`). They belong to
-    this connection: its cursors do not see them.
+    `ref_types` (`type`, `nature`, `themes VARCHAR[]`, `familles VARCHAR[]`), and the index by
+    position that `position.locate` and `position.around` read. They belong to this connection: its
+    cursors do not see them.
 
     Raises `ReferenceMissingError` when a file is missing.
     """
@@ -71,6 +74,7 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
         """,
         [str(_file("types.csv"))],
     )
+    position.install(con, _file("contours.parquet"))
 
 
 def territories() -> pa.Table:

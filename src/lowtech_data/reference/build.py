@@ -32,6 +32,7 @@ from lowtech_data.files import sha256_file, write_bytes
 from lowtech_data.model import TABLES
 from lowtech_data.reference import CLE_COMMUNE_MACRO, REFERENCE_DIR
 from lowtech_data.reference.geometry import Contour, Point, read_contour, read_point
+from lowtech_data.reference.position import ROWS_PER_DEGREE, UNITS_PER_DEGREE
 
 ANNEE_COG = 2026
 ANNEE_HISTORIQUE = 2019
@@ -131,6 +132,16 @@ _CONTOUR_NATURES = {
     "COMD": "deleguee",
     "COMA": "associee",
 }
+CONTOURS_SCHEMA = pa.schema(
+    [
+        ("rang", pa.int32()),
+        ("debut", pa.int32()),
+        ("code", pa.string()),
+    ]
+)
+_MAX_SLIVER = 5
+"""Contours are simplified one by one: gaps up to this width (in units) are not real."""
+
 _CURRENT = ("commune", "com")
 _ABSENT = ("", r"\N")
 _COORDINATE_DECIMALS = 5
@@ -144,15 +155,16 @@ class UnexpectedArchiveError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a commune is: its centre for people, and its contour's centroid and area if known."""
+    """Where a commune is: its contour, its centre for people, its centroid and area, if known."""
 
+    contour: Contour | None
     centre: Point | None
     centroid: Point | None
     area: float
 
 
 def build(packages: Path, destination: Path, archives: Archives = PUBLISHED) -> None:
-    """Write `communes`, `territoires` and `codes_postaux` (Parquet) and `reference.json`.
+    """Write `communes`, `territoires`, `codes_postaux`, `contours` (Parquet), `reference.json`.
 
     `types.csv`, written by people, is already in `destination` and is only summed. Raises
     `UnexpectedArchiveError` when a package is missing or has other bytes than those declared.
@@ -181,9 +193,11 @@ def build(packages: Path, destination: Path, archives: Archives = PUBLISHED) -> 
         "communes": communes,
         "codes_postaux": _postcodes_table(listed),
         "territoires": territories,
+        "contours": _contours_table(listed, places),
     }
     for name, table in tables.items():
-        write_bytes(destination / f"{name}.parquet", _parquet(table))
+        content = _parquet(table, delta=name == "contours")
+        write_bytes(destination / f"{name}.parquet", content)
     write_bytes(destination / "reference.json", _manifest(destination, tables, archives))
 
 
@@ -238,10 +252,10 @@ def _place(contour: Contour | None, hall: Point | None) -> Place:
     fields. A town hall outside its commune is a mistake of the directory.
     """
     if contour is None:
-        return Place(hall, None, 0.0)
+        return Place(None, hall, None, 0.0)
     centroid, area = contour.centroid()
     centre = hall if hall is not None and contour.contains(hall) else centroid
-    return Place(centre, centroid, area)
+    return Place(contour, centre, centroid, area)
 
 
 def _listed_row(
@@ -415,9 +429,70 @@ def _centre_of(places: Iterable[Place]) -> Row:
     return {"latitude": _rounded(latitude / area), "longitude": _rounded(longitude / area)}
 
 
-def _parquet(table: pa.Table) -> bytes:
+def _contours_table(listed: list[Row], places: dict[tuple[str, str], Place]) -> pa.Table:
+    """The index by position: along each row of latitude, where a commune begins.
+
+    A code lasts until the next `debut` of its row, and an empty one says that no commune is there.
+    Districts stand for the three cities that have them. A current commune without a contour has
+    those of its delegated communes.
+    """
+    rows: defaultdict[int, list[tuple[int, int, str]]] = defaultdict(list)
+    for code, contour in _indexed(listed, places):
+        for row, west, east in contour.cuts(ROWS_PER_DEGREE):
+            start, end = round(west * UNITS_PER_DEGREE), round(east * UNITS_PER_DEGREE)
+            rows[row].append((start, end, code))
+    starts = [
+        {"rang": row, "debut": start, "code": code}
+        for row in sorted(rows)
+        for start, code in _tiled(sorted(rows[row]))
+    ]
+    return pa.Table.from_pylist(starts, schema=CONTOURS_SCHEMA)
+
+
+def _indexed(
+    listed: list[Row], places: dict[tuple[str, str], Place]
+) -> Iterator[tuple[str, Contour]]:
+    divided = {row["commune"] for row in listed if row["type"] == "arrondissement-municipal"}
+    for row in listed:
+        nature = _NATURES[row["type"]]
+        code = row.get("chefLieu") or row["code"]
+        whole = places.get(("commune", code))
+        place = places.get((nature, row["code"]))
+        if place is None or place.contour is None:
+            continue
+        missing = nature == "deleguee" and (whole is None or whole.contour is None)
+        if missing or nature == "arrondissement" or (nature == "commune" and code not in divided):
+            yield code, place.contour
+
+
+def _tiled(intervals: list[tuple[int, int, str]]) -> Iterator[tuple[int, str | None]]:
+    """Starts of intervals in order, without overlaps or slivers; what follows a gap is empty."""
+    reached: int | None = None
+    for start, end, code in intervals:
+        if reached is not None and start > reached + _MAX_SLIVER:
+            yield reached, None
+            reached = None
+        begin = start if reached is None else reached
+        if end > begin:
+            yield begin, code
+            reached = end
+    if reached is not None:
+        yield reached, None
+
+
+def _parquet(table: pa.Table, *, delta: bool = False) -> bytes:
+    """A table as bytes; `delta` stores numbers by their differences, for rows in their order."""
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=19)
+    numbers = [field.name for field in table.schema if pa.types.is_integer(field.type)]
+    others = [field.name for field in table.schema if field.name not in numbers]
+    pq.write_table(
+        table,
+        buffer,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=others if delta else True,
+        column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED") if delta else None,
+    )
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Contours of communes, as hexadecimal WKB: their centroid, and whether a point is inside.
+"""Contours of communes, as hexadecimal WKB: centroid, cuts, and whether a point is inside.
 
 Plane geometry on longitudes and latitudes: at the size of a commune the error is below the
 precision that a centre is good for.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -56,6 +57,24 @@ class Contour:
             raise ValueError("Contour sans surface : aucun centre ne peut en être tiré.")
         centre = (x0 + moment_x / (3 * area), y0 + moment_y / (3 * area))
         return centre, abs(area) / 2 * math.cos(math.radians(centre[1]))
+
+    def cuts(self, rows_per_degree: int) -> Iterator[tuple[int, float, float]]:
+        """What is inside along the middle line of each row of latitude: row, west, east.
+
+        Row `k` covers the latitudes from `k` to `k + 1` divided by `rows_per_degree`. A row whose
+        middle line misses the contour is not given.
+        """
+        crossings: defaultdict[int, list[float]] = defaultdict(list)
+        for (x1, y1), (x2, y2) in self._sides():
+            south, north = min(y1, y2), max(y1, y2)
+            first = math.ceil(south * rows_per_degree - 0.5)
+            for row in range(first, math.ceil(north * rows_per_degree - 0.5)):
+                middle = (row + 0.5) / rows_per_degree
+                crossings[row].append(x1 + (middle - y1) * (x2 - x1) / (y2 - y1))
+        for row, longitudes in sorted(crossings.items()):
+            longitudes.sort()
+            for west, east in zip(longitudes[::2], longitudes[1::2], strict=True):
+                yield row, west, east
 
     def _sides(self) -> Iterator[tuple[Point, Point]]:
         for ring in self.rings:

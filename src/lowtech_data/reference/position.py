@@ -1,0 +1,146 @@
+"""Which commune a point is in: an index of the communes' contours, cut along rows of latitude.
+
+Every row is described by its middle line: where a commune begins, from west to east. A point is
+looked up in its row, so that near a border between two rows the answer may be the neighbour: it is
+then said not to be certain. Overseas collectivities have no contour, and are not in the index.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import duckdb
+
+ROWS_PER_DEGREE = 400
+"""Rows of latitude of the index: one every 0.0025°, or 278 m."""
+
+UNITS_PER_DEGREE = 10_000
+"""Longitudes of the index are whole numbers of this part of a degree: 11 m or less."""
+
+KM_PER_DEGREE = 111.195
+"""Along a meridian, on the sphere whose radius is the mean one of the Earth."""
+
+_MARGIN = UNITS_PER_DEGREE // ROWS_PER_DEGREE
+_SLICE = 512
+"""Width, in units, of the slices of a row: look-ups are joins by row and slice."""
+
+
+def install(con: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Create the temporary tables of the index, from `contours.parquet` and `ref_communes`.
+
+    `ref_tranches`: `rang`, `tranche`, `debut`, `fin`, `code`, one row for each slice that an
+    interval touches. `ref_contours_codes`: for each `code`, the commune and district it stands
+    for, and whether its contour may also hold a commune that has none (`partage`: a commune of one
+    of its postcodes was established since). `ref_emprises`: south, north, west and east of each
+    commune.
+    """
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE ref_tranches AS
+        WITH intervalles AS (
+            SELECT rang, debut, code,
+                lead(debut) OVER (PARTITION BY rang ORDER BY debut) AS fin FROM read_parquet(?))
+        SELECT rang, debut, fin, code,
+            unnest(range(floor(debut / {_SLICE})::INT, floor((fin - 1) / {_SLICE})::INT + 1))::INT
+                AS tranche
+        FROM intervalles WHERE code IS NOT NULL""",
+        [str(file)],
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE ref_contours_codes AS
+        WITH codes AS (
+            SELECT c.code, r.code_actuel AS code_insee,
+                CASE WHEN r.nature = 'arrondissement' THEN r.code END AS code_arrondissement,
+                r.codes_postaux
+            FROM (SELECT DISTINCT code FROM ref_tranches) c JOIN ref_communes r ON c.code = r.code
+                AND r.nature IN ('commune', 'arrondissement')),
+        sans_contour AS (
+            SELECT DISTINCT unnest(codes_postaux) AS code_postal FROM ref_communes
+            WHERE nature = 'commune' AND code NOT IN (SELECT code_insee FROM codes)),
+        partages AS (
+            SELECT DISTINCT code FROM (SELECT code, unnest(codes_postaux) AS code_postal FROM codes)
+            WHERE code_postal IN (SELECT code_postal FROM sans_contour))
+        SELECT code, code_insee, code_arrondissement,
+            code IN (SELECT code FROM partages) AS partage
+        FROM codes"""
+    )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE ref_emprises AS
+        WITH emprises AS (
+            SELECT code, min(rang) AS bas, max(rang) AS haut, min(debut) AS debut, max(fin) AS fin
+            FROM ref_tranches GROUP BY code)
+        SELECT code_insee, min(bas) / {ROWS_PER_DEGREE} AS sud,
+            (max(haut) + 1) / {ROWS_PER_DEGREE} AS nord,
+            min(debut) / {UNITS_PER_DEGREE} AS ouest, max(fin) / {UNITS_PER_DEGREE} AS est
+        FROM emprises JOIN ref_contours_codes USING (code) GROUP BY code_insee"""
+    )
+
+
+def locate(con: duckdb.DuckDBPyConnection, points: str, into: str) -> None:
+    """Make the temporary table `into`: the commune of each distinct point of `points`.
+
+    `points` is a table or a subquery with `latitude` and `longitude` (WGS 84, degrees). Columns:
+    `latitude`, `longitude`, `code_insee`, `code_arrondissement` (empty when no contour holds the
+    point) and `certain`: the rows above and below agree, and the border along the row is farther
+    than the height of a row.
+    """
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {into} AS
+        WITH points AS MATERIALIZED (
+            SELECT DISTINCT latitude, longitude, floor(latitude * {ROWS_PER_DEGREE})::INT AS rang,
+                longitude * {UNITS_PER_DEGREE} AS x
+            FROM ({_relation(points)}) WHERE isfinite(latitude) AND isfinite(longitude)),
+        lignes AS (
+            SELECT latitude, longitude, x, ecart, rang + ecart AS rang
+            FROM points, (VALUES (-1), (0), (1)) AS e(ecart)),
+        lus AS (
+            SELECT l.latitude, l.longitude, l.ecart, c.code, least(l.x - c.debut, c.fin - l.x)
+                * cos(radians(l.latitude)) AS marge
+            FROM lignes l JOIN ref_tranches c ON l.rang = c.rang
+                AND floor(l.x / {_SLICE})::INT = c.tranche AND l.x >= c.debut AND l.x < c.fin),
+        reunis AS (
+            SELECT latitude, longitude, any_value(code) FILTER (ecart = 0) AS code,
+                count(code) = 3 AND min(code) = max(code)
+                AND any_value(marge) FILTER (ecart = 0) > {_MARGIN} AS certain
+            FROM lus GROUP BY latitude, longitude)
+        SELECT p.latitude, p.longitude, c.code_insee, c.code_arrondissement,
+            coalesce(r.certain AND NOT c.partage, false) AS certain
+        FROM points p LEFT JOIN reunis r ON p.latitude = r.latitude AND p.longitude = r.longitude
+        LEFT JOIN ref_contours_codes c ON r.code = c.code"""
+    )
+
+
+def around(con: duckdb.DuckDBPyConnection, points: str, into: str, km: float) -> None:
+    """Make the temporary table `into`: the communes whose contour is within `km` of each point.
+
+    `points` as in `locate`. Columns: `latitude`, `longitude`, `code_insee`, `km` (0 inside;
+    right to about the height of a row).
+    """
+    rows = math.ceil(km / KM_PER_DEGREE * ROWS_PER_DEGREE)
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {into} AS
+        WITH points AS MATERIALIZED (
+            SELECT DISTINCT latitude, longitude, floor(latitude * {ROWS_PER_DEGREE})::INT AS rang,
+                longitude * {UNITS_PER_DEGREE} AS x,
+                {KM_PER_DEGREE} * cos(radians(latitude)) / {UNITS_PER_DEGREE} AS km_par_unite
+            FROM ({_relation(points)}) WHERE isfinite(latitude) AND isfinite(longitude)),
+        lignes AS (
+            SELECT *, rang + ecart AS ligne, unnest(range(
+                    floor((x - {km} / km_par_unite) / {_SLICE})::INT,
+                    floor((x + {km} / km_par_unite) / {_SLICE})::INT + 1))::INT AS tranche,
+                greatest(abs(latitude * {ROWS_PER_DEGREE} - (rang + ecart + 0.5)) - 0.5, 0)
+                    * {KM_PER_DEGREE / ROWS_PER_DEGREE} AS km_de_la_ligne
+            FROM points, (SELECT unnest(range(-{rows}, {rows} + 1))::INT AS ecart)),
+        lus AS (
+            SELECT l.latitude, l.longitude, c.code,
+                sqrt(km_de_la_ligne ** 2
+                    + (greatest(c.debut - x, x - c.fin, 0) * km_par_unite) ** 2) AS km
+            FROM lignes l JOIN ref_tranches c ON l.ligne = c.rang AND l.tranche = c.tranche)
+        SELECT l.latitude, l.longitude, c.code_insee, min(l.km) AS km
+        FROM lus l JOIN ref_contours_codes c ON l.code = c.code
+        WHERE l.km <= {km} GROUP BY ALL"""
+    )
+
+
+def _relation(points: str) -> str:
+    return points if " " in points.strip() else f"FROM {points}"
