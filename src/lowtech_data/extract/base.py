@@ -421,7 +421,8 @@ class _Reader:
                 self._reject("*", leaf, "colonne_non_declaree", "")
 
     def _meaning(self, code: str) -> str:
-        return code if fold(code) in self.codes else self.labels.get(code, code)
+        label = self.labels.get(code)
+        return code if label is None or fold(code) in self.codes else label
 
     def _crosswalk(self, key: str, given: Sequence[str]) -> list[Crosswalk]:
         found: list[Crosswalk] = []
