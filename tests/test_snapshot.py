@@ -10,8 +10,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from lowtech_data import capture, extract, snapshot
-from lowtech_data.extract.base import Platform
+from lowtech_data import capture, snapshot
+from lowtech_data.extract.bounded import Reader
 from tests.conftest import COLUMNS, Project, place_rows
 
 FIRST = datetime(2026, 11, 1, 3, tzinfo=UTC)
@@ -70,7 +70,8 @@ def listing() -> Iterator[Listing]:
 
 @pytest.fixture
 def web(project: Project, listing: Listing) -> Project:
-    project.listing("web", [], url=listing.url, limites={"pause_s": 0, "essais": 1, "delai_s": 5})
+    limits = {"pause_s": 0, "essais": 1, "delai_s": 5, "lecture_s": 3}
+    project.listing("web", [], url=listing.url, limites=limits)
     return project
 
 
@@ -110,13 +111,13 @@ def shrunk(listing: Listing, project: Project, monkeypatch: pytest.MonkeyPatch) 
 
 
 def raising(listing: Listing, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def rows(source: object, page: object) -> Iterator[extract.base.Row]:
-        raise ZeroDivisionError("lecture")
-        yield  # pragma: no cover
-
     listing.rows = listing.rows[1:]
-    broken = Platform(name="csv", rows=rows, options=extract.PLATFORMS["csv"].options)
-    monkeypatch.setitem(extract.PLATFORMS, "csv", broken)
+    monkeypatch.setattr(snapshot, "READER", Reader("tests.extract.hostile_platforms:BROKEN"))
+
+
+def hanging(listing: Listing, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing.rows = listing.rows[1:]
+    monkeypatch.setattr(snapshot, "READER", Reader("tests.extract.hostile_platforms:HANGING"))
 
 
 FAILURES = {
@@ -126,6 +127,7 @@ FAILURES = {
     empty: ("rejetee_volume", "aucune fiche"),
     shrunk: ("rejetee_volume", "−50 %"),
     raising: ("rejetee_qualite", "ZeroDivisionError"),
+    hanging: ("rejetee_qualite", "lecture arrêtée au bout de 3 s (limites.lecture_s)"),
 }
 
 

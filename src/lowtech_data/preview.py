@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from lowtech_data import capture, extract, normalise
+from lowtech_data.extract.bounded import READER
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
 
@@ -41,12 +42,13 @@ def preview(
     """Capture (or replay, without a client), extract and normalise one source, of any state.
 
     The bytes are kept like those of any capture. Raises `capture.CaptureError`, or
-    `extract.base.PayloadError` when the payload is not what its platform gives.
+    `extract.base.PayloadError` when the payload is not what its platform gives or takes too much to
+    read.
     """
     store = capture.Store(warehouse.captures)
-    platform = extract.PLATFORMS[source.plateforme]
+    platform = READER.following(extract.PLATFORMS[source.plateforme])
     harvest = capture.harvest(source, platform, registry, store, client, now=now)
-    extraction = extract.extract(source, platform, harvest.bodies)
+    extraction = READER.extract(source, harvest.pages)
     with duckdb.connect() as con:
         clean = normalise.normalise(con, extraction.fiches)
     rejects = pa.concat_tables([extraction.rejects, clean.rejects])

@@ -52,9 +52,13 @@ class Limits(Strict):
     pause_s: Annotated[float, Field(ge=0)] = 1.0
     """Pause between two requests to the same host; robots.txt may lengthen it."""
     essais: Annotated[int, Field(ge=1)] = 3
+    lecture_s: Annotated[float, Field(gt=0)] | None = None
+    """Time to read all responses of a harvest; the rule of `extract.bounded` when it is not set."""
 
 
-MAX_LIMITS = Limits(delai_s=1_800, octets=500_000_000, pages=20_000, pause_s=60, essais=5)
+MAX_LIMITS = Limits(
+    delai_s=1_800, octets=500_000_000, pages=20_000, pause_s=60, essais=5, lecture_s=1_800
+)
 
 
 class Bounds(Strict):
@@ -191,7 +195,8 @@ class Source(Strict):
     @classmethod
     def _limits_under_maximum(cls, limits: Limits) -> Limits:
         for name in Limits.model_fields:
-            if getattr(limits, name) > getattr(MAX_LIMITS, name):
+            value = getattr(limits, name)
+            if value is not None and value > getattr(MAX_LIMITS, name):
                 raise ValueError(f"{name} dépasse le maximum {getattr(MAX_LIMITS, name)}")
         return limits
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +25,7 @@ import pyarrow.parquet as pq
 
 from lowtech_data import capture, extract, files, normalise, reference
 from lowtech_data.extract.base import REJECT_SCHEMA, PayloadError
+from lowtech_data.extract.bounded import READER, ReaderBugError
 from lowtech_data.model import SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
@@ -163,11 +163,12 @@ def refresh(
 
     Failures of the source (network, refusal, payload, volume) are outcomes, never exceptions: other
     sources go on, and the last good fiches stay. So is a bug that a payload wakes in the code that
-    reads it, which is logged with its traceback. Faults of this machine are raised.
+    reads it, which is logged with its traceback, and a reading that meets a bound of
+    `extract.bounded`. Faults of this machine are raised.
     """
     previous = load(warehouse, source.id)
     store = capture.Store(warehouse.captures)
-    platform = extract.PLATFORMS[source.plateforme]
+    platform = READER.following(extract.PLATFORMS[source.plateforme])
     started = _instant(now)
     try:
         harvest = capture.harvest(source, platform, registry, store, client, now=now)
@@ -178,7 +179,7 @@ def refresh(
     if previous and previous.state.recipe == recipe:
         return _unchanged(source, warehouse, previous, harvest)
     try:
-        extraction = extract.extract(source, platform, harvest.bodies)
+        extraction = READER.extract(source, harvest.pages)
         with nullcontext(workbench) if workbench else duckdb.connect() as con:
             clean = normalise.normalise(con, extraction.fiches)
     except (PayloadError, capture.CaptureError) as error:
@@ -186,10 +187,9 @@ def refresh(
     except OSError:
         raise
     except Exception as error:
-        _log.exception("source %s", source.id)
-        return _failure(
-            source, warehouse, previous, harvest.started, "rejetee_qualite", _bug(error)
-        )
+        bug = ReaderBugError.of(error)
+        _log.error("source %s: %s\n%s", source.id, bug, bug.trace)
+        return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(bug))
     found = clean.fiches.num_rows
     rejects = pa.concat_tables([extraction.rejects, clean.rejects])
     drift = _drift(rejects)
@@ -228,13 +228,6 @@ def refresh(
         data_date=day,
         counts=counts,
     )
-
-
-def _bug(error: Exception) -> str:
-    """An error of ours in one line, with the place to look at."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}, ligne {frame.lineno}"
-    return f"erreur du programme en lisant la réponse ({place}) : {type(error).__name__} : {error}"
 
 
 _DRIFT = {

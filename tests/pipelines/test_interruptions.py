@@ -14,13 +14,13 @@ from tests.conftest import Project, place_rows
 
 RUN = """
 import os, signal, sys
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 root, place, moment, rank = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 if place:
-    module, _, name = place.rpartition(".")
-    target = import_module(module)
+    holder, _, name = place.rpartition(".")
+    target = resolve_name(holder)
     original, calls = getattr(target, name), [0]
 
     def killing(*args, **kwargs):
@@ -47,7 +47,7 @@ print(published.name if published else problems)
 
 POINTS = [
     ("lowtech_data.capture.harvest.replay", "avant", 1),
-    ("lowtech_data.extract.extract", "apres", 1),
+    ("lowtech_data.extract.bounded.Reader.extract", "apres", 1),
     ("lowtech_data.normalise.normalise", "apres", 2),
     ("lowtech_data.files.commit_directory", "apres", 1),
     ("lowtech_data.files.switch_link", "apres", 1),
