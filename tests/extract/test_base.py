@@ -433,6 +433,7 @@ def test_a_cell_with_several_values_is_cut_at_its_separator() -> None:
 
 def test_a_lost_value_is_a_reject_of_its_record() -> None:
     lost = [Lost("mail", "valeur_illisible", "prenom.nom"), Lost("ville", "valeur_illisible", "Ly")]
+    lost.append(Lost("autre", "valeur_illisible", "Prenom"))
     platform = dataclasses.replace(
         _platform(), rows=lambda source, page: [Row("/0", {"id": "1"}, lost)]
     )
@@ -440,6 +441,8 @@ def test_a_lost_value_is_a_reject_of_its_record() -> None:
     extraction = extract(source, platform, [make_page("")])
     assert extraction.fiches.num_rows == 1
     assert [(r["champ"], r["valeur_masquee"]) for r in extraction.rejects.to_pylist()] == [
+        ("autre", ""),
+        ("autre", ""),
         ("mail", ""),
         ("ville", "Ly"),
     ]

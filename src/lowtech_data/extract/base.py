@@ -371,7 +371,8 @@ class _Reader:
             self._unreadable(page, Unreadable(row.pointer, "cle_absente"), "cle_source")
             return
         for value in row.lost:
-            is_shown = not self.personal.covers(value.column)
+            # What is in a column that nobody has looked at may be a person's name.
+            is_shown = self.is_declared(value.column) and not self.personal.covers(value.column)
             self._reject(key, value.column, value.rule, value.excerpt if is_shown else "")
         given = [self._meaning(code) for code in _texts(fields.pop("categories", None))]
         walks = self._crosswalk(key, given)
