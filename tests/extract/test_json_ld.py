@@ -186,6 +186,13 @@ def test_a_variable_of_a_script() -> None:
     ]
 
 
+def test_a_script_that_is_javascript_rather_than_json() -> None:
+    # As a real wiki writes it.
+    script = '{"@context" : "http://schema.org","url":"https://a.example","name":"A",}'
+    body = f'<html><script type="application/ld+json">{script}</script></html>'
+    assert fiches(read(body))["https://a.example"]["nom"] == "A"
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [

@@ -57,9 +57,20 @@ def read_literal(text: str, variable: str) -> Any:
     Raises `PayloadError` when the variable is not assigned a literal exactly once, or when the
     literal cannot be read to its end.
     """
+    return parse_literal(text, _assignment(text, variable))
+
+
+def parse_literal(text: str, start: int = 0) -> Any:
+    """The array or object literal that begins at a position of a script.
+
+    Raises `PayloadError` when there is none, or when it cannot be read to its end.
+    """
     parser = _Parser(text)
     try:
-        value, end = parser.literal(parser.token(_assignment(text, variable)), 0)
+        first = parser.token(start)
+        if first.text not in {"{", "["}:
+            raise _SyntaxError(start, "attendu un littéral")
+        value, end = parser.literal(first, 0)
         parser.check_end(end)
     except _SyntaxError as error:
         line = text.count("\n", 0, error.position) + 1

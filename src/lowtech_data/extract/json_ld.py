@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from lowtech_data.extract.base import Page, PayloadError, Platform, Row, Unreadable
 from lowtech_data.extract.decode import MAX_DEPTH, decode, read_html, read_json
-from lowtech_data.extract.javascript import Broken, read_literal, split_lost
+from lowtech_data.extract.javascript import Broken, parse_literal, read_literal, split_lost
 from lowtech_data.registry import FirstOf, Source, Strict
 
 LANGUAGE = "fr"
@@ -151,10 +151,18 @@ def _documents(page: Page, options: Options) -> Iterator[tuple[str, Any]]:
         # Some publishing tools escape scripts as they escape texts.
         if content.startswith(("{&quot;", "[{&quot;")) or re.match(r"[\[{]\s*&quot;", content):
             content = html.unescape(content)
+        yield f"script[{number}]", _script(page, content)
+
+
+def _script(page: Page, content: str) -> Any:
+    try:
+        return read_json(Page(page.url, content.encode(), page.sha256))
+    except PayloadError as error:
+        # A comma after the last property is no JSON, and is common: it is JavaScript.
         try:
-            yield f"script[{number}]", read_json(Page(page.url, content.encode(), page.sha256))
-        except PayloadError as error:
-            yield f"script[{number}]", error
+            return parse_literal(content)
+        except PayloadError:
+            return error
 
 
 def _compacted(value: Any, context: _Context, base: str, depth: int = 0) -> Any:
