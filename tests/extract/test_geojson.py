@@ -125,11 +125,12 @@ def test_the_centre_of_a_square_is_its_middle_whatever_its_direction(
         "POINT(1 2)",
     ],
 )
-def test_an_unreadable_geometry_is_one_reject(geometry: Any) -> None:
+def test_an_unreadable_geometry_loses_the_position_and_nothing_else(geometry: Any) -> None:
     good = feature(None, id="2")
     extraction = read(feature(geometry), good)
-    assert sorted(fiches(extraction)) == ["2"]
-    assert rejected(extraction) == [("/features/0", "*", "geometrie_illisible")]
+    assert sorted(fiches(extraction)) == ["1", "2"]
+    assert fiches(extraction)["1"]["latitude"] is None
+    assert rejected(extraction) == [("1", "latitude", "geometrie_illisible")]
 
 
 def test_the_id_of_a_feature_is_a_column() -> None:

@@ -116,3 +116,36 @@ def test_something_else_is_refused(body: str, reason: str) -> None:
 def test_an_element_that_is_no_object_is_one_reject() -> None:
     extraction = run(make_source("gogocarto"), make_page('[{"id": "1", "name": "A"}, null]'))
     assert rejected(extraction) == [("/1", "*", "enregistrement_inattendu")]
+
+
+def test_a_line_or_an_area_is_placed_at_its_centre() -> None:
+    square = [[[1.0, 46.0], [1.2, 46.0], [1.2, 46.2], [1.0, 46.2], [1.0, 46.0]]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": square}}
+    for shape in (feature, json.dumps(feature), feature["geometry"]):
+        element = {"id": "1", "name": "Jardin", "geo": None, "geoJSONFeature": shape}
+        found = fiches(run(make_source("gogocarto"), make_page(json.dumps([element]))))["1"]
+        assert (found["latitude"], found["longitude"]) == ("46.1", "1.1")
+        assert found["precision_geo"]
+
+
+def test_a_shape_that_cannot_be_read_is_told() -> None:
+    element = {"id": "1", "name": "Jardin", "geoJSONFeature": {"geometry": {"type": "Cercle"}}}
+    extraction = run(make_source("gogocarto"), make_page(json.dumps([element])))
+    assert fiches(extraction)["1"]["nom"] == "Jardin"
+    assert rejected(extraction) == [("1", "geoJSONFeature", "geometrie_illisible")]
+
+
+def test_options_are_codes_when_there_are_no_names() -> None:
+    codes = {"10486": {"themes": ["reparation"]}}
+    for chosen in ({"optionValues": [{"optionId": 10486, "index": 0}]}, {"taxonomy": [10486]}):
+        element = {"id": "1", "name": "Atelier", **chosen}
+        page = make_page(json.dumps({"data": [element]}))
+        found = fiches(run(make_source("gogocarto", codes=codes), page))["1"]
+        assert found["themes"] == ["reparation"]
+
+
+def test_an_address_in_one_text() -> None:
+    element = {"id": "1", "name": "Atelier", "address": "3 rue du Four, 79000 Niort"}
+    extraction = run(make_source("gogocarto"), make_page(json.dumps([element])))
+    assert fiches(extraction)["1"]["adresse"] == "3 rue du Four, 79000 Niort"
+    assert not rejected(extraction)

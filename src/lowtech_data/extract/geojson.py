@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lowtech_data.extract.base import Page, PayloadError, Platform, Row, Unreadable
+from lowtech_data.extract.base import Lost, Page, PayloadError, Platform, Row, Unreadable
 from lowtech_data.extract.decode import read_json
 from lowtech_data.extract.sections import Sections, split
 from lowtech_data.registry import Source, Strict
@@ -40,14 +40,13 @@ def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
         if not isinstance(properties, Mapping):
             yield Unreadable(pointer, "enregistrement_inattendu", type(feature).__name__)
             continue
-        try:
-            position = _position(feature.get("geometry"))
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
-            yield Unreadable(pointer, "geometrie_illisible", type(error).__name__)
-            continue
+        where, lost = _where(feature.get("geometry"))
         number = {"id": feature["id"]} if "id" in feature else {}
-        values = {**number, **properties, **position}
-        yield Row(pointer, *split(values, options.texte)) if options.texte else Row(pointer, values)
+        values: dict[str, Any] = {**number, **properties, **where}
+        if options.texte:
+            values, more = split(values, options.texte)
+            lost = [*lost, *more]
+        yield Row(pointer, values, lost)
 
 
 def _features(document: Any) -> Sequence[Any]:
@@ -64,7 +63,19 @@ def _features(document: Any) -> Sequence[Any]:
     return features
 
 
-def _position(geometry: Any) -> dict[str, Any]:
+def _where(geometry: Any) -> tuple[dict[str, Any], list[Lost]]:
+    """What a geometry says; a record without a readable one is still a record."""
+    try:
+        return position(geometry), []
+    except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        return {}, [Lost("latitude", "geometrie_illisible", type(error).__name__)]
+
+
+def position(geometry: Any) -> dict[str, Any]:
+    """`latitude` and `longitude` of a GeoJSON geometry; of its centre, said so, unless a point.
+
+    Raises `TypeError`, `ValueError`, `ArithmeticError` or `LookupError` when it is not one.
+    """
     if geometry is None:
         return {}
     kind = geometry["type"]

@@ -8,12 +8,14 @@ Both are read.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lowtech_data.extract.base import Page, PayloadError, Platform, Row, Unreadable
+from lowtech_data.extract.base import Lost, Page, PayloadError, Platform, Row, Unreadable
 from lowtech_data.extract.decode import read_json
+from lowtech_data.extract.geojson import position
 from lowtech_data.extract.licences import licence_identifier
 from lowtech_data.registry import FirstOf, Source
 
@@ -33,7 +35,7 @@ def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
         elif _is_refused(element.get("status")):
             yield Unreadable(pointer, "statut_refuse", f"statut {element['status']}")
         else:
-            yield Row(pointer, _element(element))
+            yield _row(pointer, element)
 
 
 def _elements(document: Any) -> tuple[str, list[Any]]:
@@ -55,18 +57,44 @@ def _is_refused(status: Any) -> bool:
     return bool(re.fullmatch(r"-\s*[1-9]\d{0,3}", str(status).strip()))
 
 
+def _row(pointer: str, element: Mapping[str, Any]) -> Row:
+    values = _element(element)
+    lost = []
+    if not any(isinstance(values.get(point), Mapping) for point in ("geo", "location")):
+        # Lines and areas have their shape instead of a point.
+        try:
+            values |= _shape(values.get("geoJSONFeature"))
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            lost.append(Lost("geoJSONFeature", "geometrie_illisible", type(error).__name__))
+    return Row(pointer, values, lost)
+
+
+def _shape(feature: Any) -> dict[str, Any]:
+    found = json.loads(feature) if isinstance(feature, str) and feature else feature
+    geometry = found.get("geometry", found) if isinstance(found, Mapping) else found
+    where = position(geometry or None)
+    return {f"_forme_{name.removeprefix('_')}": value for name, value in where.items()}
+
+
 def _element(element: Mapping[str, Any]) -> dict[str, Any]:
     values = {key: _known(value) for key, value in element.items()}
     if "title" in values and "name" not in values and "url" in values:
         # In the reshaped form, `url` is the page of the record on the map that it comes from; in
         # the native one it is whatever the map calls so, most often the website of the place.
         values["_fiche"] = values.pop("url")
-    values["categories"] = _names(values.get("categories")) or _names(values.get("categoriesFull"))
+    values["categories"] = (
+        _names(values.get("categories"))
+        or _names(values.get("categoriesFull"))
+        or _options(values.get("optionValues"))
+        or _options(values.get("taxonomy"))
+    )
     hours = values.get("openHours")
     if isinstance(hours, Mapping):
         values["_horaires"] = "; ".join(f"{d} {hours[d]}" for d in _DAYS if hours.get(d))
     address = values.get("address")
-    if isinstance(address, Mapping) and not any(
+    if isinstance(address, str):
+        values["_adresse_libre"] = values.pop("address")
+    elif isinstance(address, Mapping) and not any(
         address.get(part) for part in ("streetAddress", "street", "streetNumber")
     ):
         values["_adresse_libre"] = address.get("customFormatedAddress")
@@ -87,6 +115,13 @@ def _names(categories: Any) -> list[str]:
     items = categories if isinstance(categories, list) else [categories]
     names = [item.get("name") if isinstance(item, Mapping) else item for item in items]
     return [str(name) for name in names if name not in (None, "")]
+
+
+def _options(chosen: Any) -> list[str]:
+    """Numbers of options, as maps of the first ontology give them instead of names."""
+    items = chosen if isinstance(chosen, list) else []
+    numbers = [item.get("optionId") if isinstance(item, Mapping) else item for item in items]
+    return [str(number) for number in numbers if number not in (None, "")]
 
 
 def _licence(page: Page) -> str | None:
@@ -128,8 +163,9 @@ PLATFORM = Platform(
         "code_postal": "address.postalCode",
         "commune": FirstOf(premier_de=["address.addressLocality", "address.city"]),
         "pays": FirstOf(premier_de=["address.addressCountry", "address.country"]),
-        "latitude": FirstOf(premier_de=["geo.latitude", "location.lat"]),
-        "longitude": FirstOf(premier_de=["geo.longitude", "location.lon"]),
+        "latitude": FirstOf(premier_de=["geo.latitude", "location.lat", "_forme_latitude"]),
+        "longitude": FirstOf(premier_de=["geo.longitude", "location.lon", "_forme_longitude"]),
+        "precision_geo": "_forme_precision",
         "site_web": FirstOf(premier_de=["website", "site_web", "web"]),
         "courriel": "email",
         "telephone": FirstOf(premier_de=["telephone", "phone"]),
