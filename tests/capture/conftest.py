@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from lowtech_data.capture import Client
+from lowtech_data.capture import CaptureError, Client
+from lowtech_data.capture.http import Reply, Validators
+from lowtech_data.extract.base import Request
 from lowtech_data.registry import Source
 
 LOOPBACK = ip_network("127.0.0.1/32")
@@ -32,6 +35,29 @@ def answer(body: bytes = b"", status: int = 200, *, length: bool = True, **heade
         handler.wfile.write(body)
 
     return write
+
+
+def moved(location: str, status: int = 302) -> Answer:
+    return answer(status=status, Location=location)
+
+
+def drip(head: bytes, piece: bytes, seconds: float) -> Answer:
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(head)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+    return write
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    while True:
+        handler.wfile.write(b"x" * 65536)
 
 
 @dataclass
@@ -152,3 +178,16 @@ def a_source(url: str, **fields: Any) -> Source:
             **fields,
         }
     )
+
+
+def fetch(
+    client: Client, source: Source, url: str | None = None, previous: Validators | None = None
+) -> tuple[Reply, bytes]:
+    with client.get(source, Request(url or source.url), previous) as reply:
+        return reply, b"".join(reply.chunks())
+
+
+def failure(client: Client, source: Source, url: str | None = None) -> CaptureError:
+    with pytest.raises(CaptureError) as caught:
+        fetch(client, source, url)
+    return caught.value

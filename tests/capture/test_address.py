@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -138,6 +140,13 @@ def test_a_name_without_usable_address_is_a_dns_failure(answers: list[str]) -> N
         "data:text/html,x",
         "javascript:alert(1)",
         "http://liste.test:99999/",
+        "http://liste.test:-1/",
+        "http://[::1/",
+        "http://liste.test\u2028/",
+        "http://liste.test\ud800/",
+        "http://[liste.test]/",
+        "https:liste.test/",
+        "",
     ],
 )
 def test_ambiguous_or_foreign_addresses_are_refused(url: str) -> None:
@@ -150,7 +159,13 @@ def test_ambiguous_or_foreign_addresses_are_refused(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://liste.test/", "HTTP://LISTE.test./", "http://liste.test#@127.0.0.1/"],
+    [
+        "http://liste.test/",
+        "HTTP://LISTE.test./",
+        "http://liste.test#@127.0.0.1/",
+        "http://liste.test?@127.0.0.1/",
+        "http://liste%2etest/",
+    ],
 )
 def test_spellings_of_the_declared_host_are_the_declared_host(url: str) -> None:
     assert declared_target(a_source("http://liste.test/"), url).host == "liste.test"
@@ -163,6 +178,16 @@ def test_spellings_of_the_declared_host_are_the_declared_host(url: str) -> None:
         "https://www.liste.test/",
         "https://liste.test.evil.test/",
         "https://lіste.test/",  # Cyrillic і
+        "https://xn--lste-2vd.test/",
+        "https://liste。evil。test/",
+        "https://ｌｉｓｔｅ.test/",
+        "https://liste.test,127.0.0.1/",
+        "https://liste.test..evil.test/",
+        "https://liste.test%00.evil.test/",
+        "https://127.0.0.1#@liste.test/",
+        "https://127.0.0.1/@liste.test",
+        "https://127.0.0.1?@liste.test/",
+        "https://[::ffff:127.0.0.1]/",
         "https://liste.test:22/",
         "https://liste.test:6379/",
     ],
@@ -178,3 +203,20 @@ def test_declared_hosts_and_the_declared_port_are_accepted() -> None:
     assert declared_target(source, "https://cdn.test/a").port == 443
     assert declared_target(source, "https://liste.test:8443/a").port == 8443
     assert declared_target(source, "https://énergie.test/").host == "xn--nergie-9ua.test"
+
+
+@given(
+    st.text("lisetLİſ.@\\/:#?%[]0127ｌ。\u00ad\u200b \r\n", max_size=24),
+    st.sampled_from(["", "//", "//u@"]),
+)
+def test_what_is_checked_is_what_would_be_requested(text: str, start: str) -> None:
+    """Whatever is let through goes to the declared host, for the reader of the HTTP library too."""
+    source = a_source("http://liste.test/")
+    try:
+        target = declared_target(source, f"http:{start}{text}")
+    except CaptureError:
+        return
+    prepared = requests.Request("GET", target.url).prepare()
+    assert target.host == "liste.test"
+    assert (urlsplit(prepared.url).hostname or "").rstrip(".") == "liste.test"
+    assert read_target(target.url) == target

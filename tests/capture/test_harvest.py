@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -181,6 +182,88 @@ def test_one_failed_page_fails_the_harvest_and_the_last_good_one_stays(
     last = again.attempts("liste")[-1]
     assert (last.complete, last.error, last.message) == (False, kind.value, error.message)
     assert last.started == "2026-03-09T10:30:00Z"
+
+
+@pytest.mark.parametrize("page", ["/1", "/2", "/3"])
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_page_that_is_gone_fails_the_harvest_wherever_it_is(
+    site, store, client, paged, page, status
+) -> None:
+    good = run(paged, store, client)
+    site.pages[page] = answer(status=status)
+    assert fails(paged, store, client, now=NOW + WEEK).kind is FailureKind.STATUS
+    assert items(replay(paged, store)) == items(good)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        answer(b'{"items": [2]', Content_Length="100"),
+        answer(b"x", Content_Encoding="zstd"),
+        answer(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"),
+        answer(b"x" * 200),
+    ],
+    ids=["cut", "encoding", "cut gzip", "over the limit"],
+)
+def test_a_broken_page_is_neither_read_nor_stored(site, store, client, paged, broken) -> None:
+    read: list[str] = []
+
+    def follow(source: Source, page: Page) -> Sequence[Request]:
+        read.append(page.url)
+        return next_page(source, page)
+
+    def close(handler) -> None:
+        broken(handler)
+        handler.close_connection = True
+
+    site.pages["/2"] = close
+    source = paged.model_copy(update={"limites": paged.limites.model_copy(update={"octets": 150})})
+    fails(source, store, client, Platform("paginee", rows, follow=follow))
+    assert read == [site.url("/1")]
+    objects = [path.name for path in (store.root / "objets").rglob("*") if path.is_file()]
+    assert objects == [hashlib.sha256(body([1], site.url("/2"))).hexdigest()]
+
+
+def test_a_harvest_stops_when_robots_txt_changes_its_mind(
+    site, store, client, paged, time_
+) -> None:
+    good = run(paged, store, client)
+    site.requests.clear()
+
+    def a_day_passes_after_the_second(source: Source, page: Page) -> Sequence[Request]:
+        if page.url.endswith("/2"):
+            site.pages["/robots.txt"] = answer(b"User-agent: *\nDisallow: /")
+            time_.now += 24 * 3600 + 1
+        return next_page(source, page)
+
+    slow = Platform("paginee", rows, follow=a_day_passes_after_the_second)
+    assert fails(paged, store, client, slow, now=NOW + WEEK).kind is FailureKind.ROBOTS
+    assert site.paths == ["/1", "/2"]
+    assert items(replay(paged, store)) == items(good)
+
+
+def test_a_bug_that_a_page_wakes_is_a_failure_on_record(site, store, client, paged) -> None:
+    def buggy(source: Source, page: Page) -> Sequence[Request]:
+        return [][int("1")]
+
+    error = fails(paged, store, client, Platform("paginee", rows, follow=buggy))
+    assert error.kind is FailureKind.CONTENT
+    assert "IndexError" in error.message
+    assert store.attempts("liste")[-1].error == FailureKind.CONTENT.value
+
+
+def test_what_a_server_says_of_a_page_is_one_line_of_the_manifest(site, store, client) -> None:
+    def write(handler) -> None:
+        handler.wfile.write(
+            b'HTTP/1.1 200 OK\r\nETag: "a\r\n {"type": "expurgation"}"\r\n'
+            b'Content-Type: text/html; charset="\x0b\xe2\x80\xa8"\r\nContent-Length: 12\r\n\r\n'
+            b'{"items":[]}'
+        )
+
+    site.pages["/1"] = write
+    run(a_source(site.url("/1")), store, client)
+    lines = (store.root / "manifeste.jsonl").read_text(encoding="utf-8").split("\n")
+    assert [json.loads(line)["type"] for line in lines if line] == ["reponse", "moisson"]
 
 
 def test_a_page_to_follow_on_an_undeclared_host_is_refused(site, store, client) -> None:

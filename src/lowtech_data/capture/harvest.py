@@ -8,6 +8,7 @@ reference.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +18,13 @@ from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Final, Literal, overload
 
-from lowtech_data.capture.errors import CaptureError, FailureKind
+from lowtech_data.capture.errors import CaptureError, FailureKind, shown
 from lowtech_data.capture.http import Client, Reply, Validators
 from lowtech_data.capture.store import BLOCK_BYTES, Attempt, Capture, Recorder, Store, instant
 from lowtech_data.extract.base import Page, PayloadError, Platform, Request
 from lowtech_data.registry import Registry, RegistryError, Source
+
+_log = logging.getLogger(__name__)
 
 _NO_FOLLOW: Final = next(f.default for f in fields(Platform) if f.name == "follow")
 """Platforms that never follow: their pages need not be read into memory during the harvest."""
@@ -223,6 +226,14 @@ class _Remote:
             raise CaptureError(
                 FailureKind.CONTENT,
                 f"source {self.source.id} : page suivante introuvable : {error}",
+            ) from error
+        except Exception as error:
+            # A page may wake a bug of ours: that is no reason to lose the other sources.
+            _log.exception("source %s", self.source.id)
+            raise CaptureError(
+                FailureKind.CONTENT,
+                f"source {self.source.id} : erreur du programme en cherchant la page suivante : "
+                f"{type(error).__name__} : {shown(str(error))}",
             ) from error
 
     def _obtain(self, request: Request) -> Capture:

@@ -11,20 +11,20 @@ from __future__ import annotations
 import http.client
 import io
 import random
+import re
 import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.message import Message
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -40,14 +40,12 @@ from lowtech_data.capture.address import (
     Target,
     checked_addresses,
     declared_target,
+    read_target,
     system_resolver,
 )
 from lowtech_data.capture.errors import CaptureError, FailureKind, shown
 from lowtech_data.extract.base import Request
-from lowtech_data.registry import Source
-
-AGENT: Final = "lowtech-data"
-"""Product token of the robot: what a robots.txt names to address it."""
+from lowtech_data.registry import Source, TlsException
 
 MAX_REDIRECTS = 5
 MAX_HEADER_BYTES = 64 * 1024
@@ -58,6 +56,8 @@ MAX_BACK_OFF_S = 60.0
 CONNECT_TIMEOUT_S = 15.0
 """Per address, so that one dead address of a host does not use up the deadline."""
 CHUNK_BYTES = 64 * 1024
+MAX_VALIDATOR_CHARACTERS = 1024
+MAX_TLS_EXCEPTION = timedelta(days=366)
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
@@ -69,6 +69,11 @@ class Validators:
 
     etag: str | None = None
     last_modified: str | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Validators:
+        """Those of a response that can be sent back: the others would spoil every next request."""
+        return cls(_sendable(headers.get("ETag")), _sendable(headers.get("Last-Modified")))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -106,6 +111,8 @@ class _Host:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     last_end: float = float("-inf")
+    rest_until: float = float("-inf")
+    """Before this, a try again would come too early, for whatever source."""
     closed_until: float = float("-inf")
 
 
@@ -115,7 +122,8 @@ class Client:
     `contact` is the address that the User-Agent gives to those who are harvested.
     `allowed_networks` may be contacted although they are not public (none, but in tests and on
     purpose); `ca_file` replaces the usual authorities.
-    `clock` (monotonic seconds), `sleep`, `resolve` and `jitter` (0 to 1) are the outside world.
+    `clock` (monotonic seconds), `today`, `sleep`, `resolve` and `jitter` (0 to 1) are the outside
+    world.
     """
 
     def __init__(
@@ -126,12 +134,14 @@ class Client:
         ca_file: Path | None = None,
         resolve: Resolver = system_resolver,
         clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """Prepare a client; nothing is contacted."""
-        self.user_agent = f"{AGENT}/{version('lowtech-data')} (+{contact})"
+        self.user_agent = f"{robots_txt.AGENT}/{version('lowtech-data')} (+{contact})"
         self.clock = clock
+        self._today = today
         self._sleep = sleep
         self._jitter = jitter
         self._resolve = resolve
@@ -165,9 +175,7 @@ class Client:
             yield Reply(
                 url=target.url,
                 status=response.status_code,
-                validators=Validators(
-                    response.headers.get("ETag"), response.headers.get("Last-Modified")
-                ),
+                validators=Validators.of(response.headers),
                 media_type=media_type,
                 charset=charset,
                 robots=verdict,
@@ -190,8 +198,7 @@ class Client:
             if obey_robots:
                 rules = self._allowed_by_robots(source, target)
                 verdict = rules.verdict
-                pause = max(pause, rules.crawl_delay(AGENT))
-            wait = 0.0
+                pause = max(pause, rules.crawl_delay)
             try:
                 with self._exchange(source, target, headers, pause) as response:
                     status = response.status_code
@@ -202,15 +209,15 @@ class Client:
                         redirects += 1
                         target = _next_hop(source, target, response, redirects)
                         continue
+                    if _is_passing(status):
+                        self._rest(target, response, tries)
                     if not _is_passing(status) or tries >= source.limites.essais:
                         raise _bad_status(target, response, tries)
-                    wait = self._rest(target, response, tries)
             except _ConnectionFailedError as failure:
                 if tries >= source.limites.essais:
                     raise failure.error from failure
-                wait = self._back_off(tries)
+                self._hosts[target.host].rest_until = self.clock() + self._back_off(tries)
             tries += 1
-            self._sleep(wait)
 
     @contextmanager
     def _exchange(
@@ -237,28 +244,29 @@ class Client:
                     f"{shown(target.url)} : {target.host} a demandé une pause plus longue que "
                     "cette exécution ; nouvel essai à la prochaine",
                 )
-            if (wait := host.last_end + pause - self.clock()) > 0:
+            if (wait := max(host.last_end + pause, host.rest_until) - self.clock()) > 0:
                 self._sleep(wait)
             try:
                 yield
             finally:
                 host.last_end = self.clock()
 
-    def _rest(self, target: Target, response: requests.Response, tries: int) -> float:
-        """Seconds to wait before trying again. Closes the host when it asks for too many."""
+    def _rest(self, target: Target, response: requests.Response, tries: int) -> None:
+        """Leave the host alone before the next try, and until the next run when it asks for it."""
         asked = _retry_after(response)
+        # Our turn on this host is held: nobody else reads or writes its state.
+        host = self._hosts[target.host]
         if asked is None:
-            return self._back_off(tries)
+            asked = self._back_off(tries)
         if asked > MAX_RETRY_AFTER_S:
-            # Our turn on this host is held: nobody else reads or writes its state.
-            self._hosts[target.host].closed_until = self.clock() + asked
+            host.closed_until = self.clock() + asked
             raise CaptureError(
                 FailureKind.OVERLOAD,
                 f"{shown(target.url)} : HTTP {response.status_code}, le serveur demande d’attendre "
-                f"{asked:.0f} s (au plus {MAX_RETRY_AFTER_S:.0f} s ici) ; "
+                f"{asked:g} s (au plus {MAX_RETRY_AFTER_S:.0f} s ici) ; "
                 "nouvel essai à la prochaine exécution",
             )
-        return asked
+        host.rest_until = self.clock() + asked
 
     def _back_off(self, tries: int) -> float:
         return float(min(BACK_OFF_S * 2 ** (tries - 1), MAX_BACK_OFF_S) * (1 + self._jitter()) / 2)
@@ -267,19 +275,19 @@ class Client:
         rules = self._robots.get(target.origin)
         if rules is None or self.clock() - rules.read_at > robots_txt.MAX_AGE_S:
             rules = self._robots[target.origin] = self._read_robots(source, target)
-        if not rules.allows(target.url, AGENT):
+        if not rules.allows(target.url):
             raise CaptureError(
                 FailureKind.ROBOTS,
-                f"{shown(target.url)} : robots.txt de {target.host} l’interdit à {AGENT} ; "
-                "mettre la source en pause, ou demander l’accord de l’éditeur",
+                f"{shown(target.url)} : robots.txt de {target.host} l’interdit à "
+                f"{robots_txt.AGENT} ; mettre la source en pause, "
+                "ou demander l’accord de l’éditeur",
             )
-        delay = rules.crawl_delay(AGENT)
-        if not delay <= robots_txt.MAX_CRAWL_DELAY_S:
+        if rules.crawl_delay > robots_txt.MAX_CRAWL_DELAY_S:
             raise CaptureError(
                 FailureKind.ROBOTS,
-                f"{shown(target.url)} : robots.txt de {target.host} demande {delay:g} s entre deux "
-                f"requêtes (au plus {robots_txt.MAX_CRAWL_DELAY_S:g} s ici) ; "
-                "demander un export à l’éditeur",
+                f"{shown(target.url)} : robots.txt de {target.host} demande "
+                f"{rules.crawl_delay:g} s entre deux requêtes (au plus "
+                f"{robots_txt.MAX_CRAWL_DELAY_S:g} s ici) ; demander un export à l’éditeur",
             )
         return rules
 
@@ -289,9 +297,11 @@ class Client:
         try:
             with self._answer(source, url, {"Accept": "text/plain"}, obey_robots=False) as answer:
                 response, _, _ = answer
+                if response.status_code != http.HTTPStatus.OK:
+                    raise _bad_status(target, response, 1)
                 body = self._session(source).head_of_body(response, url, robots_txt.MAX_BYTES)
         except _StatusError as error:
-            if error.status < 500 and error.status != _TOO_MANY_REQUESTS:
+            if 400 <= error.status < 500 and error.status != _TOO_MANY_REQUESTS:
                 return robots_txt.Robots(None, self.clock())
             raise CaptureError(
                 FailureKind.ROBOTS,
@@ -307,9 +317,22 @@ class Client:
         """The source's own session: nothing is shared between sources but politeness."""
         with self._lock:
             if source.id not in self._sessions:
-                line = _Line(self._resolve, self._allowed, self.clock)
+                line = _Line(self._resolve, self._allowed, self.clock, self._pin(source))
                 self._sessions[source.id] = _Session(line, self.user_agent, self._verify)
             return self._sessions[source.id]
+
+    def _pin(self, source: Source) -> _Pin | None:
+        """The certificate that a source's exception names, as long as the exception lasts."""
+        if source.tls is None:
+            return None
+        today = self._today()
+        if source.tls.jusqu_au > today + MAX_TLS_EXCEPTION:
+            raise CaptureError(
+                FailureKind.TLS,
+                f"source {source.id} : tls.jusqu_au ({source.tls.jusqu_au}) est à plus d’un an ; "
+                "une exception est revue chaque année, mettre une date plus proche",
+            )
+        return _Pin(read_target(source.url).host, source.tls, today > source.tls.jusqu_au)
 
 
 class _StatusError(CaptureError):
@@ -328,12 +351,26 @@ class _ConnectionFailedError(Exception):
         self.error = error
 
 
+@dataclass(frozen=True, slots=True)
+class _Pin:
+    """A source's TLS exception, for the host of its `url` alone."""
+
+    host: str
+    exception: TlsException
+    expired: bool
+
+
 class _Line:
-    """What the connections of one session share: who may be reached, and until when."""
+    """What the connections of one session share: who may be reached, how, and until when."""
 
     def __init__(
-        self, resolve: Resolver, allowed: Sequence[Network], clock: Callable[[], float]
+        self,
+        resolve: Resolver,
+        allowed: Sequence[Network],
+        clock: Callable[[], float],
+        pin: _Pin | None,
     ) -> None:
+        self.pin = pin
         self._resolve = resolve
         self._allowed = allowed
         self._clock = clock
@@ -407,6 +444,12 @@ class _TimedReader(io.BufferedReader):
         self._timed = raw
         self._line = line
 
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            # A chunk of negative length (RFC 9112 §7.1) would read without end into memory.
+            raise http.client.HTTPException("longueur de morceau négative")
+        return super().read(size)
+
     def close(self) -> None:
         if not self.closed:
             self._timed.frozen = True
@@ -417,7 +460,8 @@ class _TimedReader(io.BufferedReader):
 def _pool_classes(line: _Line) -> dict[str, type[HTTPConnectionPool]]:
     """Connection pools whose connections are made and timed by `line`.
 
-    TLS is untouched: names are sent and certificates checked against the name, not the address.
+    Names are sent and certificates checked against authorities and the name, not the address;
+    where a source pins a certificate, against that certificate and nothing else.
     """
 
     class TimedResponse(http.client.HTTPResponse):
@@ -434,6 +478,16 @@ def _pool_classes(line: _Line) -> dict[str, type[HTTPConnectionPool]]:
 
     class Secure(HTTPSConnection):
         response_class = TimedResponse
+
+        def __init__(self, host: str, *args: Any, **kwargs: Any) -> None:
+            if line.pin and not line.pin.expired and _same_host(host, line.pin.host):
+                # An expired or self-signed certificate passes no authority: its bytes are compared
+                # at the end of the handshake, which also proves that the server holds its key.
+                kwargs |= {
+                    "cert_reqs": "CERT_NONE",
+                    "assert_fingerprint": line.pin.exception.empreinte,
+                }
+            super().__init__(host, *args, **kwargs)
 
         def _new_conn(self) -> socket.socket:
             return line.connect(self.host, self.port or 443)
@@ -493,13 +547,11 @@ class _Session:
             )
         except (requests.RequestException, HTTPError, OSError) as error:
             raise self._failure(url, error) from error
-        size = sum(len(name) + len(value) for name, value in response.headers.items())
-        if size > MAX_HEADER_BYTES:
+        if oddity := _oddity(response.headers):
             response.close()
             raise CaptureError(
                 FailureKind.RESPONSE,
-                f"{shown(url)} : {size} octets d’en-têtes (au plus {MAX_HEADER_BYTES}) ; "
-                "ce n’est pas une réponse normale, vérifier l’adresse",
+                f"{shown(url)} : {oddity} ; ce n’est pas une réponse normale, vérifier l’adresse",
             )
         return response
 
@@ -548,8 +600,7 @@ class _Session:
         if isinstance(error, requests.exceptions.SSLError):
             return CaptureError(
                 FailureKind.TLS,
-                f"{shown(url)} : certificat refusé ({reason}) ; "
-                "prévenir l’éditeur, la vérification n’est jamais désactivée",
+                f"{shown(url)} : certificat refusé ({reason}) ; {_tls_advice(self._line.pin)}",
             )
         if _is_malformed(error):
             return CaptureError(
@@ -576,6 +627,39 @@ class _Session:
             FailureKind.TRUNCATED,
             f"{shown(url)} : corps {what} ; réponse écartée, nouvel essai à la prochaine exécution",
         )
+
+
+def _tls_advice(pin: _Pin | None) -> str:
+    if pin is None:
+        return "prévenir l’éditeur ; s’il tarde, une exception datée se déclare par tls"
+    if pin.expired:
+        return f"l’exception tls de la source est échue depuis le {pin.exception.jusqu_au}"
+    return "si l’éditeur a changé de certificat, ôter tls de la source ou refaire son empreinte"
+
+
+def _same_host(one: str, other: str) -> bool:
+    return one.strip("[]").rstrip(".").lower() == other.strip("[]")
+
+
+def _oddity(headers: Mapping[str, str]) -> str | None:
+    """What makes the end or the size of a response doubtful, if anything does."""
+    size = sum(len(name) + len(value) for name, value in headers.items())
+    if size > MAX_HEADER_BYTES:
+        return f"{size} octets d’en-têtes (au plus {MAX_HEADER_BYTES})"
+    transfer = headers.get("Transfer-Encoding", "chunked").strip()
+    if transfer.lower() != "chunked":
+        return f"mode de transfert « {shown(transfer)} »"
+    length = headers.get("Content-Length", "0")
+    # The same length may be given twice (RFC 9110 §8.6).
+    lengths = {part.strip() for part in length.split(",")}
+    if len(lengths) > 1 or not re.fullmatch(r"[0-9]{1,18}", lengths.pop()):
+        return f"taille annoncée « {shown(length)} »"
+    return None
+
+
+def _sendable(validator: str | None) -> str | None:
+    fits = validator and len(validator) <= MAX_VALIDATOR_CHARACTERS
+    return validator if fits and re.fullmatch(r"[!-~]([ -~]*[!-~])?", validator or "") else None
 
 
 def _late(url: str) -> CaptureError:
@@ -659,19 +743,21 @@ def _next_hop(
             f"{shown(target.url)} : redirection (HTTP {response.status_code}) sans destination ; "
             "vérifier l’adresse de la source",
         )
-    url = urljoin(target.url, location.encode("latin-1", "replace").decode("utf-8", "replace"))
     if redirects > MAX_REDIRECTS:
         raise CaptureError(
             FailureKind.REDIRECT,
             f"{shown(target.url)} : plus de {MAX_REDIRECTS} redirections ; "
             "corriger l’adresse de la source",
         )
+    location = location.encode("latin-1", "replace").decode("utf-8", "replace")
     try:
+        url = urljoin(target.url, location)
         following = declared_target(source, url)
-    except CaptureError as error:
+    except (CaptureError, ValueError) as error:
         raise CaptureError(
             FailureKind.REDIRECT,
-            f"redirection depuis {shown(target.url)} refusée : {error.message}",
+            f"redirection depuis {shown(target.url)} vers {shown(location)} refusée : "
+            f"{shown(str(error))}",
         ) from error
     if target.scheme == "https" and following.scheme == "http":
         raise CaptureError(
@@ -717,9 +803,11 @@ def _retry_after(response: requests.Response) -> float | None:
     return max(0.0, (until.replace(tzinfo=UTC) - at.replace(tzinfo=UTC)).total_seconds())
 
 
+_MEDIA_TYPE = re.compile(r"\s*([\w.+-]+/[\w.+-]+)\s*(?:;|$)", re.ASCII)
+_CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.ASCII | re.IGNORECASE)
+
+
 def _content_type(header: str | None) -> tuple[str | None, str | None]:
-    if not header:
-        return None, None
-    message = Message()
-    message["Content-Type"] = header
-    return message.get_content_type(), message.get_content_charset()
+    found = _MEDIA_TYPE.match(header or ""), _CHARSET.search(header or "")
+    media_type, charset = (match.group(1).lower() if match else None for match in found)
+    return media_type, charset

@@ -363,10 +363,15 @@ class Store:
             is_new = not self._manifest.exists()
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             descriptor = os.open(self._manifest, flags, 0o600)
-            with os.fdopen(descriptor, "ab") as file:
-                file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            with os.fdopen(descriptor, "ab", buffering=0) as file:
+                end = os.fstat(descriptor).st_size
+                try:
+                    _write_all(file, json.dumps(line, ensure_ascii=False).encode() + b"\n")
+                    os.fsync(descriptor)
+                except OSError:
+                    # The next line must not be glued to the part that a full disk took.
+                    file.truncate(end)
+                    raise
             if is_new:
                 files.sync(self.root)
             self._history.apply(line)
@@ -430,6 +435,11 @@ class Recorder:
     def _line(self, kind: str, **fields: Any) -> None:
         head = {"type": kind, "source_id": self._source_id, "moisson": self._started}
         self._store._append({**head, **fields})
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    while content:
+        content = content[file.write(content) :]
 
 
 def _split_torn(content: bytes) -> tuple[bytes, bytes | None]:
