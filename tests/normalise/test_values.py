@@ -48,8 +48,8 @@ def test_a_siren_is_an_identifier():
     cases = [
         ("832845978", ["siren=832845978"]),
         ("832 845 978", ["siren=832845978"]),
-        ("FR91832845978", ["siren=832845978"]),
-        ("FR 91 832 845 978", ["siren=832845978"]),
+        ("FR15832845978", ["siren=832845978"]),
+        ("FR 15 832 845 978", ["siren=832845978"]),
         ("832845979", []),
     ]
     assert read("siret", "identifiants", cases) == cases

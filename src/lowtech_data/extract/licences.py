@@ -1,34 +1,91 @@
-"""Licence identifiers from what payloads write: the URL of a legal text, or a wiki's own label."""
+"""Licences as identifiers (`odbl-1.0`, `lov2`, `cc-by-4.0`, `cc-by` when no version is stated).
+
+What payloads write is read here, once for extraction and for cleaning: the address of a legal text,
+a wiki's own label, a sentence.
+"""
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Callable
 
-_PATTERNS = tuple(
-    (re.compile(pattern, re.IGNORECASE), identifier)
-    for pattern, identifier in (
-        (r"opendatacommons\.org/licenses/odbl|\bodbl\b", "odbl-1.0"),
-        (r"opendatacommons\.org/licenses/by(?![a-z-])", "odc-by-1.0"),
-        (r"etalab.*licence|licence.ouverte|\blov2\b|\betalab-2\.0", "lov2"),
-        (r"publicdomain/zero|\bcc0\b", "cc0-1.0"),
-        (r"cern[ -]ohl\D*1\.2", "cern-ohl-1.2"),
-    )
+NONE = "aucune"
+"""What is stated is not a known permission to reuse."""
+
+MAX_CHARACTERS = 500
+"""Only the start of a longer text is read."""
+
+_IDENTIFIER = re.compile(
+    r"cc-by(?:-nc)?(?:-sa|-nd)?(?:-[1-4]\.[05])?|cc0(?:-1\.0)?|odbl-1\.0|lov[12]|mit"
+    r"|cern-ohl(?:-1\.2)?|cern-ohl-[swp]-2\.0|gfdl(?:-1\.3)?|gpl-3\.0|domaine_public|par_fiche|aucune"
+)
+_RESERVED = re.compile(
+    r"tous droits reserves|all rights reserved|copyright|©|no licen[cs]e|sans licence"
+)
+_SUFFIXES = (
+    ("-nc", re.compile(r"\bnc\b|non ?-?commercial|pas d.utilisation commerciale")),
+    ("-sa", re.compile(r"\bsa\b|share ?-?alike|partage (?:dans|a) (?:les|l.)")),
+    ("-nd", re.compile(r"\bnd\b|no ?-?deriv|pas de modification")),
 )
 
-_CC_URL = re.compile(r"creativecommons\.org/licenses/(by(?:-nc)?(?:-sa|-nd)?)/(\d\.\d)")
-_CC_LABEL = re.compile(r"\bcc[ -](by(?:-nc)?(?:-sa|-nd)?)(?:[ -](\d\.\d))?(?![\w-])", re.IGNORECASE)
+
+def read_licence(text: str) -> tuple[str, bool]:
+    """The identifier of a licence as written (name, sentence, address), and whether it is known."""
+    plain = unicodedata.normalize("NFKD", text.lower())
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).strip()
+    if _IDENTIFIER.fullmatch(plain):
+        return plain, True
+    if _RESERVED.search(plain):
+        return NONE, True
+    words = re.sub(r"[_/\s-]+", " ", plain)
+    for pattern, read in _READERS:
+        if pattern.search(words):
+            return read(words), True
+    return NONE, False
 
 
 def licence_identifier(text: str | None) -> str | None:
-    """An SPDX-like identifier in lower case, such as `odbl-1.0` or `cc-by-sa-4.0`.
-
-    The version is left out when the text does not give one (`cc-by`): it is not ours to guess. A
-    text that is not understood is returned as it is, so that nobody takes it for no licence.
-    """
+    """The identifier of a licence that is known to permit something; any other text as it is, so
+    that nobody takes it for no licence."""
     text = (text or "").strip()[:300]
     if not text:
         return None
-    if match := _CC_URL.search(text) or _CC_LABEL.search(text):
-        return "-".join(filter(None, ("cc", match.group(1).lower(), match.group(2))))
-    found = (identifier for pattern, identifier in _PATTERNS if pattern.search(text))
-    return next(found, text)
+    licence, _ = read_licence(text)
+    return text if licence == NONE else licence
+
+
+def _open_licence(words: str) -> str:
+    version = re.search(r"\b(?:v|lov|version )?([12])(?:\.0)?\b", words)
+    return "lov1" if version and version[1] == "1" else "lov2"
+
+
+def _creative_commons(words: str) -> str:
+    suffix = "".join(code for code, pattern in _SUFFIXES if pattern.search(words))
+    version = re.search(r"\b([1-4]\.[05])\b", words)
+    return f"cc-by{suffix}" + (f"-{version[1]}" if version else "")
+
+
+_READERS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (
+        re.compile(r"\bodbl\b|open (?:data ?commons )?database licen"),
+        lambda words: "odbl-1.0",
+    ),
+    (re.compile(r"opendatacommons\.org licenses by\b"), lambda words: "odc-by-1.0"),
+    (
+        re.compile(r"licence ouverte|open licen[cs]e|\betalab\b|\blov?\s?[12]\b"),
+        _open_licence,
+    ),
+    (re.compile(r"\bcc ?0\b|publicdomain zero"), lambda words: "cc0-1.0"),
+    (re.compile(r"domaine public|public domain"), lambda words: "domaine_public"),
+    (
+        re.compile(r"\bcc by\b|creative ?commons.*\bby\b|creative commons attribution"),
+        _creative_commons,
+    ),
+    (
+        re.compile(r"\bcern\b.*\b(?:ohl|ohs|hardware)"),
+        lambda words: "cern-ohl-1.2" if "1.2" in words else "cern-ohl",
+    ),
+    (re.compile(r"\b(?:gnu )?gpl ?v?3\b"), lambda words: "gpl-3.0"),
+)
+"""What the words of a licence look like, and how its identifier follows; the first one wins."""

@@ -41,9 +41,17 @@ _COLUMNS = {
     "nature_ressource": "nature_ressource",
 }
 """Raw column → clean column."""
-_DURATION = r"^(\d+(?:[.,]\d+)?)\s*(min|h|d|j|w|s|mo)[a-zé]*(?:\(s\))?\.?$"
-_MONEY = r"^(?:€|eur)?\s*(\d[\d ]*(?:[.,]\d{1,2})?)(?:\s*(?:-|–|à|a)\s*\d[\d ]*(?:[.,]\d{1,2})?)?"
-_EURO = rf"{_MONEY}\s*(?:(?:€|eur|euros?)\s*(?:\(€\))?)?$"
+_UNIT = r"(min|h|d|j|w|s|mo)[a-zé]*(?:\(s\))?\.?"
+_DURATION = rf"^(\d+(?:[.,]\d+)?)\s*{_UNIT}(?:\s+{_UNIT})?$"
+"""A number and a unit; some wikis write the unit a second time, in their other language."""
+_CLOCK = r"^(\d{1,3}) ?h ?([0-5]\d)(?: ?mi?n?)?$"
+_SAME_UNIT = {"d": "j", "w": "s"}
+_AMOUNT = r"\d[\d ]*(?:[.,]\d{1,2})?"
+_EURO = (
+    rf"^(?:(?:€|eur)\s*({_AMOUNT})(?:\s*(?:-|–|à|a)\s*({_AMOUNT}))?"
+    rf"|({_AMOUNT})(?:\s*(?:-|–|à|a)\s*({_AMOUNT}))?\s*(?:€|eur|euros?)(?:\s*\(€\))?)$"
+)
+"""An amount in euros, or two with the smaller first."""
 
 
 def _cases(words: dict[str, tuple[str, ...]], value: str) -> str:
@@ -54,15 +62,26 @@ def _cases(words: dict[str, tuple[str, ...]], value: str) -> str:
 
 
 def stage(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `n_resource`: `nature_ressource`, `etapes`, `difficulte`, `duree_h`, `cout_eur`,
-        `langue`.
+    """Make `n_resource`: what a report, a tool or a tutorial says of itself.
 
-    A range of costs gives its lower bound; a cost in another currency gives nothing.
+    Columns: `nature_ressource`, `etapes`, `difficulte`, `duree_h`, `cout_eur`, `langue`. A range
+    of costs gives its lower bound; a cost in another currency gives nothing.
     """
     steps = ", ".join(map(literal, sorted(codes_of("etape"))))
     natures = ", ".join(map(literal, sorted(codes_of("nature_ressource"))))
     languages = {code: tuple(words.split()) for code, words in _LANGUAGES.items()}
     units = " ".join(f"WHEN '{unit}' THEN {hours!r}" for unit, hours in _HOURS.items())
+    same = " ".join(f"WHEN '{other}' THEN '{unit}'" for other, unit in _SAME_UNIT.items())
+    first, second = (
+        f"CASE regexp_extract(t, {literal(_DURATION)}, {group}) WHEN '' THEN NULL {same}"
+        f" ELSE regexp_extract(t, {literal(_DURATION)}, {group}) END"
+        for group in (2, 3)
+    )
+    lower, upper = (
+        f"nombre(replace(nullif(concat(regexp_extract(c, {literal(_EURO)}, {before}),"
+        f" regexp_extract(c, {literal(_EURO)}, {after})), ''), ' ', ''))"
+        for before, after in ((1, 3), (2, 4))
+    )
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_resource AS
         WITH dits AS MATERIALIZED (
@@ -77,12 +96,16 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             CASE WHEN nature_ressource IN ({natures}) THEN nature_ressource END AS nature_ressource,
             list_filter(etapes, lambda x: x IN ({steps})) AS etapes,
             CASE {_cases(_DIFFICULTIES, "d")} END AS difficulte,
-            round(nombre(regexp_extract(t, {literal(_DURATION)}, 1))
-                * CASE regexp_extract(t, {literal(_DURATION)}, 2) {units} END, 2) AS duree_h,
+            nullif(round(CASE
+                WHEN regexp_matches(t, {literal(_CLOCK)}) THEN
+                    regexp_extract(t, {literal(_CLOCK)}, 1)::INTEGER
+                    + regexp_extract(t, {literal(_CLOCK)}, 2)::INTEGER / 60
+                WHEN {first} = {second} OR {second} IS NULL THEN
+                    nombre(regexp_extract(t, {literal(_DURATION)}, 1))
+                    * CASE regexp_extract(t, {literal(_DURATION)}, 2) {units} END END, 2), 0.0)
+                AS duree_h,
             CASE WHEN c IN ('gratuit', 'free', '0') THEN 0.0
-                WHEN regexp_matches(c, {literal(_EURO)}) THEN
-                    nombre(replace(regexp_extract(c, {literal(_EURO)}, 1), ' ', '')) END AS
-                        cout_eur,
+                WHEN {upper} IS NULL OR {lower} <= {upper} THEN {lower} END AS cout_eur,
             CASE {_cases(languages, "l")} END AS langue
         FROM dits"""
     )
