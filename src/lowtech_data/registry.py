@@ -61,6 +61,27 @@ MAX_LIMITS = Limits(
 )
 
 
+class TlsException(Strict):
+    """Why, until when and for which certificate alone the usual authorities do not decide.
+
+    Nothing is left unchecked: the host of `url` must show this very certificate.
+    """
+
+    motif: Annotated[str, Field(min_length=10)]
+    jusqu_au: date
+    """Last day, at most a year ahead; afterwards the certificate is checked as any other."""
+    empreinte: str
+    """SHA-256 of the certificate, 64 hexadecimal digits, in pairs parted by `:` or not."""
+
+    @field_validator("empreinte")
+    @classmethod
+    def _is_sha256(cls, fingerprint: str) -> str:
+        digits = fingerprint.replace(":", "").lower()
+        if not re.fullmatch(r"[0-9a-f]{64}", digits):
+            raise ValueError("empreinte SHA-256 attendue : 64 chiffres hexadécimaux")
+        return digits
+
+
 class Bounds(Strict):
     """How many fiches a healthy harvest gives: under `min` it is refused, over `max` it warns."""
 
@@ -178,6 +199,7 @@ class Source(Strict):
     limites: Limits = Limits()
     hotes: list[str] = []
     """Other hosts that a redirect or a next page may lead to."""
+    tls: TlsException | None = None
 
     @field_validator("url")
     @classmethod
@@ -204,6 +226,12 @@ class Source(Strict):
     def _state_has_a_reason(self) -> Source:
         if self.etat != "active" and not self.motif_etat:
             raise ValueError(f"motif_etat est attendu quand etat vaut « {self.etat} »")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_exception_is_of_https(self) -> Source:
+        if self.tls and not self.url.startswith("https://"):
+            raise ValueError("tls ne vaut que pour une url en https://")
         return self
 
     @property
