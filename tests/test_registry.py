@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -199,6 +201,57 @@ def test_aliases_are_refused_before_they_expand(tmp_path: Path) -> None:
 def test_deep_nesting_and_huge_files_are_refused(tmp_path: Path) -> None:
     assert "plus de 20 niveaux imbriqués" in problems(tmp_path, "[" * 5_000 + "]" * 5_000)[0]
     assert "n’est pas un registre" in problems(tmp_path, "#" * (registry.MAX_FILE_BYTES + 1))[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sources:\n\t- id: x\n", "F:2 : YAML illisible : une tabulation ; indenter"),
+        ("sources:\n  - id: @x\n", "F:2 : YAML illisible : une valeur commence par « @ »"),
+        ("sources:\n  - !!python/object:os.system {}\n", "F:2 : .*« !!python/object:os.system »"),
+        ("sources:\n  - nom: a: b\n", "F:2 : .*mettre la valeur entre guillemets"),
+        ("sources:\n  - id: 'abc\n    nom: x\n", "F:2 : .*guillemet ouvert ici"),
+        ("sources: [a,\n b\n", "F:.*il manque une virgule ou « ] »"),
+        ('sources:\n  - "a\\q"\n', r"F:2 : .*« \\q » n’a pas de sens"),
+        ("sources:\n  - id: x\n   nom: y\n", "F:3 : .*aligner"),
+        ("sources: []\n---\nb: 1\n", "F:2 : .*un second document"),
+        ("sources:\n  - id: \x07\n", "F:2 : .*caractère de contrôle"),
+        ("sources:\n  - ? [a]\n    : b\n", "F:2 : .*une clé n’est pas un texte"),
+        ("sources:\n  - donnees_du: 2026-02-30\n", "F:2 : .*'2026-02-30' n’existe pas"),
+    ],
+)
+def test_a_fault_of_syntax_is_told_in_french_with_its_line(
+    text: str, expected: str, tmp_path: Path
+) -> None:
+    (problem,) = problems(tmp_path, text)
+    assert re.match(expected, problem), problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sources:\n" + "- {}\n" * 390_000, "sources:\n" + "  - id: x\n" * 1_000_000],
+    ids=["small", "million"],
+)
+def test_a_file_of_too_many_sources_is_refused_in_bounded_time(text: str, tmp_path: Path) -> None:
+    start = time.process_time()
+    (problem,) = problems(tmp_path, text)
+    assert "ce n’est pas un registre" in problem
+    assert time.process_time() - start < 30
+
+
+def test_a_file_where_all_is_wrong_tells_the_first_problems(tmp_path: Path) -> None:
+    told = problems(tmp_path, "sources:\n" + "- {}\n" * 500)
+    assert len(told) == registry.MAX_PROBLEMS + 1
+    assert re.search(r"et \d+ autres problèmes", told[-1])
+
+
+def test_references_are_checked_even_when_another_entry_is_wrong(tmp_path: Path) -> None:
+    other = MINIMAL.partition("\n")[2].replace("makery", "copie")
+    text = MINIMAL + "    nom_: x\n" + other + "    copie_de: [makery, makeri]\n"
+    told = problems(tmp_path, text)
+    assert len(told) == 2
+    assert "nom_" in told[0]
+    assert "copie_de : source inconnue : 'makeri'" in told[1]
 
 
 def test_options_are_checked_by_the_platform(tmp_path: Path) -> None:

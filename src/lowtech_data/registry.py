@@ -26,6 +26,12 @@ from lowtech_data.model import codes_of
 MAX_FILE_BYTES = 2_000_000
 """A registry of a few hundred sources is a hundred times smaller; beyond, the file is not ours."""
 
+MAX_NODES = 50_000
+"""Keys, values, lists of the file: enough for a thousand sources, and read in seconds."""
+
+MAX_PROBLEMS = 200
+"""Problems told at once: beyond, the file is broken as a whole."""
+
 MAX_DEPTH = 20
 """Nesting of the file; a source needs six levels."""
 
@@ -313,6 +319,16 @@ class _Loader(yaml.SafeLoader):
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            # A date or a number by its form only: 2026-02-30.
+            raise yaml.MarkedYAMLError(
+                problem=f"{_short(node.value)} n’existe pas ; corriger, ou mettre entre guillemets",
+                problem_mark=node.start_mark,
+            ) from error
+
 
 def load(
     path: Path,
@@ -342,6 +358,9 @@ def load(
     problems += _fields_and_codes(file, sources, targets)
     if option_models is not None:
         problems += _options(file, sources, option_models)
+    if len(problems) > MAX_PROBLEMS:
+        more = len(problems) - MAX_PROBLEMS
+        problems = [*problems[:MAX_PROBLEMS], f"{path} : et {more} autres problèmes"]
     if problems:
         raise RegistryError(problems)
     return Registry(path, tuple(source for _, source in sources))
@@ -374,15 +393,15 @@ class _File:
             text = f"{path} : plus de {MAX_FILE_BYTES} octets, ce n’est pas un registre"
             raise RegistryError([text])
         try:
-            content, tree = _parse(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            text = f"{path} : attendu du texte UTF-8, trouvé autre chose à l’octet {error.start}"
-            raise RegistryError([text]) from error
+            found = f"trouvé autre chose à l’octet {error.start}"
+            raise RegistryError([f"{path} : attendu du texte UTF-8, {found}"]) from error
+        try:
+            content, tree = _parse(text)
         except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            problem = getattr(error, "problem", None) or error
-            text = f"{path}:{mark.line + 1 if mark else 1} : YAML illisible : {problem}"
-            raise RegistryError([text]) from error
+            line, reason = _yaml_problem(error, text)
+            raise RegistryError([f"{path}:{line} : YAML illisible : {reason}"]) from error
         if not isinstance(content, dict) or not isinstance(content.get("sources"), list):
             raise RegistryError([f"{path}:1 : attendu une clé « sources » avec une liste"])
         return cls(path, content, tree)
@@ -395,9 +414,54 @@ class _File:
         return f"{self.path}:{line} : source {name or f'n° {index + 1}'} : {text}"
 
 
+_YAML_PROBLEMS = {
+    r"found character '\\t'": "une tabulation ; indenter avec des espaces",
+    r"found character '(.)'": "une valeur commence par « {} » ; la mettre entre guillemets",
+    r"constructor for the tag '(?:tag:yaml.org,2002:)?([^']*)'": (
+        "étiquette « !!{} » refusée ; écrire un texte, un nombre, une liste ou des couples"
+    ),
+    r"mapping values are not allowed": (
+        "« : » inattendu ; mettre la valeur entre guillemets, ou corriger l’indentation"
+    ),
+    r"could not find expected ':'": "il manque « : » après une clé, ou un guillemet fermant",
+    r"found unexpected end of stream": "guillemet ouvert ici et jamais fermé",
+    r"expected ',' or '(.)'": "il manque une virgule ou « {} »",
+    r"unknown escape character '(.+)'": (
+        "« \\{} » n’a pas de sens entre guillemets doubles ; employer des guillemets simples"
+    ),
+    r"expected <block end>|expected the node content": (
+        "indentation ou tiret de travers ; aligner les clés d’une même source"
+    ),
+    r"found another document|<document start>": (
+        "un second document (« --- ») ou du texte après la fin ; n’en garder qu’un"
+    ),
+    r"special characters are not allowed": "caractère de contrôle invisible ; le supprimer",
+    r"unhashable key": "une clé n’est pas un texte ; écrire « clé: valeur »",
+}
+"""What the YAML reader says, and how to say it to whoever wrote the file."""
+
+
+def _yaml_problem(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+    """The line (1 for the first) and what is wrong there."""
+    said = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    mark = getattr(error, "problem_mark", None)
+    if "end of stream" in said:
+        mark = getattr(error, "context_mark", None) or mark
+    line = mark.line if mark else text.count("\n", 0, getattr(error, "position", 0))
+    for pattern, told in _YAML_PROBLEMS.items():
+        if match := re.search(pattern, said):
+            return line + 1, told.format(*match.groups())
+    return line + 1, said
+
+
 def _parse(text: str) -> tuple[Any, yaml.Node | None]:
     depth = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
+    for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
+        if count > MAX_NODES:
+            raise yaml.MarkedYAMLError(
+                problem=f"plus de {MAX_NODES} éléments, ce n’est pas un registre",
+                problem_mark=event.start_mark,  # type: ignore[arg-type]
+            )
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
@@ -415,7 +479,9 @@ def _parse(text: str) -> tuple[Any, yaml.Node | None]:
 
 
 def _duplicates_and_references(file: _File, sources: Sequence[tuple[int, Source]]) -> Iterator[str]:
-    known = [source.id for _, source in sources]
+    # A source with a mistake elsewhere is known all the same.
+    entries = (entry for entry in file.content["sources"] if isinstance(entry, dict))
+    known = [name for entry in entries if isinstance(name := entry.get("id"), str)]
     seen: set[str] = set()
     for index, source in sources:
         if source.id in seen:

@@ -64,6 +64,13 @@ class TestDecode:
             decode(make_page((LONG + "\ufffd" * 20).encode()))
         decode(make_page((LONG + "\ufffd" * 2).encode()))
 
+    def test_utf16_without_a_mark_is_read_when_it_is_declared(self) -> None:
+        body = LONG.encode("utf-16-be")
+        assert decode(make_page(body, charset="utf-16be")).text == LONG
+        assert decode(make_page(body), "utf-16-be").text == LONG
+        with pytest.raises(PayloadError):
+            decode(make_page(body))
+
     def test_binary_is_refused(self) -> None:
         with pytest.raises(PayloadError, match="octets nuls"):
             decode(make_page("abcdef".encode("utf-16-le")))
@@ -117,6 +124,15 @@ class TestJson:
             ("<html><title>Just a moment...</title>", "contrôle anti-robot"),
             ("\n<html><body>Rien</body></html>", "page HTML sans titre"),
             ('<?xml version="1.0"?><a/>', "du XML"),
+            ("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "du XML"),
+            (
+                "<!DOCTYPE html><title>x.fr</title><p>Ce domaine est à vendre</p>",
+                "page de domaine à vendre « x.fr »",
+            ),
+            (
+                "<!DOCTYPE html><title>Carte</title><div id=app></div><script>go()</script>",
+                "page vide que des scripts remplissent « Carte »",
+            ),
         ],
     )
     def test_a_web_page_instead_is_named(self, body: str, found: str) -> None:
@@ -158,6 +174,13 @@ class TestHtml:
     def test_too_many_tags_are_refused(self) -> None:
         with pytest.raises(PayloadError, match="300000 balises"):
             read_html(make_page("<b>" * 300_001))
+
+    def test_xml_is_no_page_but_xhtml_is_one(self) -> None:
+        head = '<?xml version="1.0" encoding="utf-8"?>\n'
+        with pytest.raises(PayloadError, match="attendu une page HTML, trouvé du XML"):
+            read_html(make_page(f"{head}<rss><item/></rss>"))
+        page = read_html(make_page(f"{head}<!DOCTYPE html><html><body><p>été</p></body></html>"))
+        assert page.get_text() == "été"
 
     @pytest.mark.parametrize(
         ("body", "found"), [("{}", "du JSON"), (" ", "vide"), ("a", "sans balise")]

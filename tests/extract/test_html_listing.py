@@ -91,6 +91,27 @@ def test_next_page(link: str, expected: list[str]) -> None:
     assert [request.url for request in requests] == expected
 
 
+def test_a_next_page_that_is_a_script_is_an_error() -> None:
+    source = make_source("html_listing", options=OPTIONS)
+    page = make_page('<html><a rel="next" href="javascript:suite(2)">suite</a></html>')
+    with pytest.raises(PayloadError, match=r"suivant : .*'javascript:suite.*passe par des scripts"):
+        PLATFORM.follow(source, page)
+
+
+def test_a_broken_base_address_is_no_bug() -> None:
+    page = '<base href="http://[x"><li data-id="1"><a href="https://a.fr/">n</a></li>'
+    champs = {"id": "@data-id", "nom": "a", "ville": "a", "lien": "a@href"}
+    assert fiches(read(page, fiche="li", champs=champs))["1"]["url"] == "https://a.fr/"
+
+
+def test_data_attributes_and_lazy_links_are_read_as_declared() -> None:
+    page = '<li data-id="1" data-ville=" Lille " data-href="/a/1" class="x y">n</li>'
+    champs = {"id": "@data-id", "nom": "@class", "ville": "@data-ville", "lien": "@data-href"}
+    fiche = fiches(read(page, fiche="li", champs=champs))["1"]
+    assert (fiche["nom"], fiche["commune"]) == ("x y", "Lille")
+    assert fiche["url"] == "https://example.org/a/1"
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -65,6 +65,9 @@ IDLE_S: Final = 30.0
 GROWN_BYTES: Final = 2**29
 """A child that has grown beyond this ends after its answer, for the same reason."""
 
+MESSAGE_CHARS: Final = 1_000
+"""Length of a refusal, which may quote what it refuses."""
+
 _NO_FOLLOW: Final = next(f.default for f in fields(Platform) if f.name == "follow")
 
 _COUNTS: Final = ("read", "left_out", "unreadable", "repeated")
@@ -367,7 +370,7 @@ def _work(channel: Connection, job: _Job, platforms: Mapping[str, Platform]) -> 
             counts = {name: getattr(extraction, name) for name in _COUNTS}
             answer = {"kind": "ok", "counts": counts, "tables": len(tables)}
     except PayloadError as error:
-        answer = {"kind": "refused", "message": str(error)}
+        answer = {"kind": "refused", "message": str(error)[:MESSAGE_CHARS]}
     except MemoryError:
         answer = {"kind": "memory"}
     except OSError as error:

@@ -48,6 +48,25 @@ _CODECS = {
     "cp850": "cp850",
 }
 
+_FORMATS = (
+    (b"\x1f\x8b", "une archive gzip"),
+    (b"PK\x03\x04", "une archive ZIP (ou un classeur XLSX ou ODS)"),
+    (b"PK\x05\x06", "une archive ZIP vide"),
+    (b"7z\xbc\xaf\x27\x1c", "une archive 7z"),
+    (b"Rar!\x1a\x07", "une archive RAR"),
+    (b"BZh", "une archive bzip2"),
+    (b"\xfd7zXZ\0", "une archive xz"),
+    (b"\x28\xb5\x2f\xfd", "une archive zstd"),
+    (b"%PDF-", "un document PDF"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "un fichier Office ancien (XLS ou DOC)"),
+    (b"SQLite format 3\0", "une base SQLite"),
+    (b"PAR1", "un fichier Parquet"),
+    (b"\x89PNG\r\n\x1a\n", "une image PNG"),
+    (b"\xff\xd8\xff", "une image JPEG"),
+    (b"GIF8", "une image GIF"),
+)
+"""First bytes of what is sent instead of text, and its name."""
+
 _META = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE
 )
@@ -71,8 +90,10 @@ def decode(page: Page, option: str | None = None) -> Decoded:
     `sources.yaml`), HTML `meta`, UTF-8, windows-1252.
 
     A charset that the bytes contradict is passed over. Raises `PayloadError` when more than
-    `MAX_DAMAGED` of the characters are lost, or when the bytes are not text.
+    `MAX_DAMAGED` of the characters are lost, or when the bytes are not text: an archive is named,
+    never unpacked.
     """
+    _refuse_binary(page.body)
     for mark, marked in _BOMS:
         if page.body.startswith(mark):
             text = page.body[len(mark) :].decode(marked, "replace")
@@ -132,6 +153,8 @@ def read_html(page: Page, option: str | None = None) -> BeautifulSoup:
     text = decode(page, option).text
     if not text.lstrip().startswith("<"):
         raise PayloadError(f"attendu une page HTML, trouvé {_kind(text)}")
+    if _is_xml(text):
+        raise PayloadError("attendu une page HTML, trouvé du XML")
     if text.count("<") > MAX_TAGS:
         raise PayloadError(f"page HTML refusée : plus de {MAX_TAGS} balises")
     return BeautifulSoup(text, "lxml")
@@ -139,13 +162,19 @@ def read_html(page: Page, option: str | None = None) -> BeautifulSoup:
 
 def refuse_markup(text: str, expected: str) -> None:
     """Raise `PayloadError` when a web page came instead of `expected`, and say which page."""
-    start = text[:2000].lstrip()
-    if not start.startswith("<"):
+    if not text[:2000].lstrip().startswith("<"):
         return
-    if re.match(r"<(\?xml|[a-z]+:)", start, re.IGNORECASE) and "<html" not in start.casefold():
+    if _is_xml(text):
         raise PayloadError(f"attendu {expected}, trouvé du XML")
     page = BeautifulSoup(text[:200_000], "lxml")
     raise PayloadError(f"attendu {expected}, trouvé {describe(page)}")
+
+
+def _is_xml(text: str) -> bool:
+    start = text[:2000].lstrip()
+    if "<html" in start.casefold():
+        return False
+    return bool(re.match(r"<(\?xml|[a-z]+:|!DOCTYPE\s+(?!html\b)\w+)", start, re.IGNORECASE))
 
 
 def describe(page: BeautifulSoup) -> str:
@@ -161,9 +190,22 @@ def describe(page: BeautifulSoup) -> str:
         guess = "page de maintenance"
     elif re.search(r"captcha|just a moment|un instant…|are you a robot", words):
         guess = "contrôle anti-robot"
+    elif re.search(r"domaine est à vendre|domain (?:name )?is for sale|parked domain", words):
+        guess = "page de domaine à vendre"
+    elif page.find("script") and len(page.get_text("").strip()) < 200:
+        guess = "page vide que des scripts remplissent"
     else:
         guess = "page HTML"
     return f"une {guess} « {title} »" if title else f"une {guess} sans titre"
+
+
+def _refuse_binary(body: bytes) -> None:
+    for first, name in _FORMATS:
+        if body.startswith(first):
+            raise PayloadError(
+                f"attendu du texte, trouvé {name}, que rien n’ouvre ici ; demander à la source une"
+                " adresse qui donne du texte, ou convertir le fichier à la main"
+            )
 
 
 def _codec(label: str | None) -> str | None:

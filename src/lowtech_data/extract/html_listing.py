@@ -15,7 +15,7 @@ import soupsieve
 from bs4 import BeautifulSoup, Tag
 from pydantic import Field, field_validator, model_validator
 
-from lowtech_data.extract.base import Page, PayloadError, Platform, Request, Row
+from lowtech_data.extract.base import Page, PayloadError, Platform, Request, Row, mask
 from lowtech_data.extract.decode import describe, read_html
 from lowtech_data.registry import Source, Strict
 
@@ -101,7 +101,7 @@ def _rows(source: Source, page: Page) -> Iterator[Row]:
 
 def _base(document: BeautifulSoup, page: Page) -> str:
     base = document.select_one("base[href]")
-    return urljoin(page.url, str(base["href"])) if base else page.url
+    return _joined(page.url, str(base["href"])) if base else page.url
 
 
 def _read(record: Tag, spec: str, base: str) -> Any:
@@ -137,6 +137,11 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
     if not isinstance(href, str) or not href.strip():
         return ()
     url = urldefrag(_joined(_base(document, page), href.strip())).url
+    if not url.startswith(("https://", "http://")):
+        raise PayloadError(
+            f"suivant : {options.suivant!r} mène à {mask(url)!r}, qui n’est pas une adresse ; la"
+            " pagination passe par des scripts : chercher l’adresse qu’ils appellent"
+        )
     return () if url == urldefrag(page.url).url else (Request(url, "text/html"),)
 
 
