@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
 import socket
@@ -25,6 +26,7 @@ from rich.table import Table
 from lowtech_data import files
 from lowtech_data.extract import load_registry
 from lowtech_data.model import LISTS
+from lowtech_data.redact import redacted
 from lowtech_data.registry import Registry, RegistryError
 from lowtech_data.settings import (
     ALLOWED_NETWORKS,
@@ -108,10 +110,12 @@ def main() -> None:
         RegistryError, DecisionError, LedgerError, WarehouseBusyError, CaptureError, PayloadError,
         KeyError, OSError,
     )  # fmt: skip
+    # Its debug lines repeat addresses, and an address may hold a person's.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
     try:
         app()
     except known as error:
-        err.print(f"[red]{escape(_said(error))}[/red]")
+        err.print(f"[red]{escape(redacted(_said(error)))}[/red]")
         sys.exit(EXIT_NOTHING)
     except KeyboardInterrupt:
         err.print("Interrompu.")

@@ -51,7 +51,8 @@ def preview(
     extraction = READER.extract(source, harvest.pages)
     with duckdb.connect() as con:
         clean = normalise.normalise(con, extraction.fiches)
-    rejects = pa.concat_tables([extraction.rejects, clean.rejects])
+        unread = normalise.showable(con, extraction.rejects)
+    rejects = pa.concat_tables([unread, clean.rejects])
     rules = Counter(
         f"{rule} ({field})"
         for rule, field in zip(

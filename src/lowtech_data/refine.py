@@ -23,6 +23,7 @@ from lowtech_data.extract.base import REJECT_SCHEMA
 from lowtech_data.model import LISTS, SNAPSHOT_SCHEMA, TABLES, TRANSFORMATION_SCHEMA
 from lowtech_data.publish.release import LEDGER_FILE
 from lowtech_data.publish.tables import scan
+from lowtech_data.redact import redacted
 from lowtech_data.registry import Registry, Source
 from lowtech_data.resolve.decisions import Decisions
 from lowtech_data.resolve.identity import Key, Ledger, advance
@@ -350,7 +351,7 @@ def _listings(
         ORDER BY source_id, cle_source
         """
     )
-    known = capture.Store(warehouse.captures).captures()
+    known = _shown_addresses(capture.Store(warehouse.captures).captures())
     con.register("arrow", known)
     con.execute(
         """
@@ -362,10 +363,16 @@ def _listings(
     con.unregister("arrow")
 
 
+def _shown_addresses(captures: pa.Table) -> pa.Table:
+    """Captures without the personal data that the address of a page, or a file's name, may hold."""
+    urls = pa.array([redacted(url) for url in captures["url"].to_pylist()], pa.string())
+    return captures.set_column(captures.schema.get_field_index("url"), "url", urls)
+
+
 def _source_row(source: Source, state: snapshot.State | None, present: int) -> dict[str, Any]:
     row = {name: getattr(source, name, None) for name in TABLES["sources"].names}
     return row | {
-        "url": source.public_url,
+        "url": redacted(source.public_url),
         "sante": snapshot.health(source, state),
         "donnees_du": state.data_date if state else None,
         "dernier_succes": state.last_success if state else None,

@@ -27,6 +27,7 @@ from lowtech_data import capture, extract, files, normalise, reference
 from lowtech_data.extract.base import REJECT_SCHEMA, PayloadError
 from lowtech_data.extract.bounded import READER, ReaderBugError
 from lowtech_data.model import SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
+from lowtech_data.redact import redacted
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
 
@@ -182,16 +183,17 @@ def refresh(
         extraction = READER.extract(source, harvest.pages)
         with nullcontext(workbench) if workbench else duckdb.connect() as con:
             clean = normalise.normalise(con, extraction.fiches)
+            unread = normalise.showable(con, extraction.rejects)
     except (PayloadError, capture.CaptureError) as error:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(error))
     except OSError:
         raise
     except Exception as error:
         bug = ReaderBugError.of(error)
-        _log.error("source %s: %s\n%s", source.id, bug, bug.trace)
+        _log.error("source %s: %s", source.id, redacted(f"{bug}\n{bug.trace}"))
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(bug))
     found = clean.fiches.num_rows
-    rejects = pa.concat_tables([extraction.rejects, clean.rejects])
+    rejects = pa.concat_tables([unread, clean.rejects])
     drift = _drift(rejects)
     refusal, warnings = _volume(source, found, previous)
     if refusal:
@@ -350,7 +352,7 @@ def _failure(
     status: str,
     message: str,
 ) -> Outcome:
-    row = HarvestRow(debut=started, fin=started, statut=status, message=message)
+    row = HarvestRow(debut=started, fin=started, statut=status, message=redacted(message))
     state = replace(previous.state if previous else State(), harvests=_append(previous, row))
     if previous:
         tables = (previous.fiches(), previous.transformations(), previous.rejects())

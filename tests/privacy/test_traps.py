@@ -6,7 +6,18 @@ from collections import Counter
 
 import pytest
 
-from .traps import COLUMN_NAME, COLUMNS, FILE_NAME, PEOPLE, Detector, Trap, controls, traps
+from .traps import (
+    ADDRESS,
+    COLUMN_NAME,
+    COLUMNS,
+    FILE_NAME,
+    MESSAGE,
+    PEOPLE,
+    Detector,
+    Trap,
+    controls,
+    traps,
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +31,7 @@ def test_a_thousand_traps_of_every_kind_in_every_column(planted: list[Trap]):
     fields = Counter(trap.field for trap in planted)
     assert len(kinds) >= 90
     assert min(kinds.values()) >= 6
-    assert set(fields) == {*COLUMNS, COLUMN_NAME, FILE_NAME}
+    assert set(fields) == {*COLUMNS, COLUMN_NAME, FILE_NAME, MESSAGE, ADDRESS}
     assert min(fields.values()) >= 6
     spread = {(trap.field, trap.kind.startswith("mobile")) for trap in planted}
     assert {(column, number) for column in COLUMNS for number in (True, False)} <= spread

@@ -38,6 +38,10 @@ COLUMNS = (
 
 COLUMN_NAME = "nom_de_colonne"
 FILE_NAME = "nom_de_fichier"
+MESSAGE = "message_d_erreur"
+"""Where an unreadable page is quoted: its title, its keys, its repeated columns."""
+ADDRESS = "adresse_de_source"
+"""Where a listing is asked for, or where it redirects to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Trap:
     kind: str
     """How it is spelled."""
     field: str
-    """The column that holds it, `COLUMN_NAME` or `FILE_NAME`."""
+    """The column that holds it, or one of the other places named above."""
     text: str
     needles: tuple[str, ...]
     """What must be found nowhere: a surname, eight digits, or an encoded form, as it is."""
@@ -342,8 +346,9 @@ def _contact_traps(maker: _Maker) -> Iterator[Trap]:
         yield Trap("personne à contacter", column, text, (surname, number.digits[2:]))
 
 
-def _name_traps(maker: _Maker) -> Iterator[Trap]:
-    for place, count in ((COLUMN_NAME, 12), (FILE_NAME, 6)):
+def _place_traps(maker: _Maker) -> Iterator[Trap]:
+    """Traps beside the records: names, messages, addresses."""
+    for place, count in ((COLUMN_NAME, 12), (FILE_NAME, 6), (MESSAGE, 9), (ADDRESS, 6)):
         for rank in range(count):
             mail, number = maker.mail(_PERSONAL_LOCALS, FREE_DOMAINS), maker.number("07")
             text, needle = (
@@ -351,13 +356,16 @@ def _name_traps(maker: _Maker) -> Iterator[Trap]:
                 (f"Tél {number.spaced(' ')}", number.digits[2:]),
                 (f"liste de {mail.local}[at]{mail.domain}", mail.surname),
             )[rank % 3]
+            if place == ADDRESS:
+                text = quote(mail.plain) if rank % 2 else mail.plain
+                needle = mail.surname
             yield Trap(place.replace("_", " "), place, text, (needle,))
 
 
 def traps(count: int = COUNT, seed: int = SEED) -> list[Trap]:
     """The traps, the same for the same seed: every kind, and every column, many times."""
     maker = _Maker(seed)
-    found = [*_contact_traps(maker), *_name_traps(maker)]
+    found = [*_contact_traps(maker), *_place_traps(maker)]
     columns = itertools.cycle(maker.random.sample(COLUMNS, len(COLUMNS)))
     sources = (_mail_traps(maker), _number_traps(maker))
     while len(found) < count:
@@ -440,7 +448,7 @@ def _kept_texts() -> Iterator[Control]:
     )
     for kind, text in sentences:
         yield Control(kind, "description", text, "resume", text)
-    streets = ("06 rue de la Paix", "7 bis rue du 6 Juin", "67 avenue du 07 Mai", "Lot 06 ZA du Lac",
+    streets = ("06 rue de la Paix", "7 bis rue du 6 Juin", "67 avenue du 07 Mai", "Lot 06 ZA",
                "106 rue du 8 Mai 1945", "0 chemin du Lac", "Bâtiment 07, 12 rue Haute",
                "Route départementale 06")  # fmt: skip
     for street in streets:
@@ -460,7 +468,7 @@ def _kept_others() -> Iterator[Control]:
                          ("07-06-2023", "2023-06-07")):  # fmt: skip
         yield Control("date", "maj", written, "date_maj", day)
     for url in ("https://labo-exemple.org/06-07-2024", "https://mastodon.social/@labo",
-                "https://labo-exemple.org/?id=0612", "https://labo-exemple.org/lieux/67"):  # fmt: skip
+                "https://labo-exemple.org/?id=0612", "https://labo-exemple.org/67"):  # fmt: skip
         yield Control("adresse web", "site", url, "site_web", url)
     for key in ("0612", "67-2024", "2024-06-07-12", "fablab@06", "a0607"):
         yield Control("clé", "id", key, "cle_source", key)
@@ -493,6 +501,13 @@ class Detector:
         if re.fullmatch(r"\d{8}", needle):
             return self.numbers
         return self.words if re.fullmatch(r"qu[a-z]{8}", needle) else self.encoded
+
+    def find_bytes(self, data: bytes) -> set[Trap]:
+        """The traps whose needle is among bytes of any format: digits without separators only."""
+        text = data.decode("utf-8", "replace").casefold()
+        found = {self.words[m[1]] for m in _SURNAME.finditer(text) if m[1] in self.words}
+        numbers = re.findall(r"(?=(?:0|33|262|59\d)6?[67]?(\d{8}))", text)
+        return found | {self.numbers[digits] for digits in numbers if digits in self.numbers}
 
     def find(self, text: str) -> set[Trap]:
         """The traps whose needle is in the text."""

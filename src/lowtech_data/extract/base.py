@@ -22,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import BaseModel
 
+from lowtech_data.redact import without_mails
 from lowtech_data.registry import (
     Constant,
     Crosswalk,
@@ -582,10 +583,6 @@ def fold(text: str) -> str:
     return " ".join(plain.split())
 
 
-_AT_SIGN = r"(?:@|%40|&#0*64;|&#[xX]0*40;|&commat;|[(\[{]\s*(?:at|arobase)\s*[)\]}])"
-_MAIL = re.compile(rf"\S*\s*{_AT_SIGN}\s*\S*", re.IGNORECASE)
-
-
 def mask(text: str) -> str:
     """A value fit to be shown among rejects: at most 80 characters, e-mails replaced by `…@…`, and
     every digit after the third hidden when there are more than five.
@@ -593,8 +590,7 @@ def mask(text: str) -> str:
     Five digits hold a postcode or a code of the source; a telephone number has more, even when it
     was cut.
     """
-    # Compatibility forms first: a full-width @ or digit is still an address or a number.
-    shown = _MAIL.sub("…@…", unicodedata.normalize("NFKC", _utf8(text[:1000])))
+    shown = re.sub(r"\S*\s*@\s*\S*", "…@…", without_mails(_utf8(text[:1000])))
     if sum(map(str.isdigit, shown)) > 5:
         digits = itertools.count()
         shown = "".join("•" if c.isdigit() and next(digits) >= 3 else c for c in shown)

@@ -1,11 +1,9 @@
-"""Raw fiches made clean: named rules per kind of value, in SQL, and no personal data beyond this
-    point.
+"""Raw fiches made clean: named rules per kind of value, in SQL, and no personal data beyond here.
 
 One file per kind of value. Each makes a table of clean values keyed by the row number `n` of the
-    batch,
-and writes what it changed and refused in a journal; here they are put in order and joined. Work
-    is done
-by batches, in the order of the keys, so that memory does not grow with the number of fiches.
+batch, and writes what it changed and refused in a journal; here they are put in order and joined.
+Work is done by batches, in the order of the keys, so that memory does not grow with the number of
+fiches.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ from lowtech_data.normalise import (
     web,
 )
 
-__all__ = ["Normalised", "normalise"]
+__all__ = ["Normalised", "normalise", "showable"]
 
 BATCH_ROWS = 100_000
 """Fiches cleaned at once: enough for set-based work, few enough for a small machine."""
@@ -73,12 +71,6 @@ _EMPTY_WORDS = (
     "tbd",
     "undefined",
 )
-_DOUBTFUL_KEY = r"[＠<]|%40|&(?:#|[a-zA-Z]+;)"
-_HIDDEN_IN_KEY = (
-    r"[\x{0}-\x{1f}\x{7f}-\x{a0}\x{ad}\x{200b}-\x{200f}\x{202a}-\x{202f}\x{2060}-\x{206f}"
-    r"\x{feff}\x{ff01}-\x{ff5e}]"
-)
-"""Signs that a key may hide an e-mail or a number: escapes, or characters that break one up."""
 _FINGERPRINT_SKIPS = frozenset({"capture", "pointeur", "empreinte"})
 
 
@@ -170,28 +162,52 @@ def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> tuple[pa.Table, pa.
 
 def _identity(con: duckdb.DuckDBPyConnection) -> None:
     """Keys and pointers come from the payload too: one that holds personal data is replaced."""
-    con.execute(
-        f"""CREATE OR REPLACE TEMP MACRO est_personnel(x) AS regexp_matches(x, '{_DOUBTFUL_KEY}')
-            OR (regexp_matches(x, '{_HIDDEN_IN_KEY}')
-                AND (contains(x, '@') OR regexp_matches(x, '(?:\\pN\\PN{{0,4}}){{8}}')))
-            OR (indice_personnel(x) AND sans_mobile(sans_courriel(x)) <> x)"""
+    columns = ("cle_source", "pointeur", "regle_selection")
+    personal.known(
+        con, "n_personal", " UNION ALL ".join(f"SELECT {c} AS v FROM n_raw" for c in columns)
     )
+    joins = " ".join(f"LEFT JOIN n_personal {c}_p ON r.{c} = {c}_p.v" for c in columns)
     con.execute(
-        """CREATE OR REPLACE TEMP TABLE n_identity AS
+        f"""CREATE OR REPLACE TEMP TABLE n_identity AS
         SELECT n, source_id, entite, capture,
-            CASE WHEN est_personnel(cle_source)
-                THEN 'sha256-' || left(sha256(cle_source), 24) ELSE cle_source END AS cle_source,
-            CASE WHEN est_personnel(pointeur) THEN masque_forme(pointeur)
-                ELSE pointeur END AS pointeur,
-            CASE WHEN est_personnel(regle_selection) THEN masque_forme(regle_selection)
-                ELSE regle_selection END AS regle_selection,
-            est_personnel(cle_source) AS cle_remplacee
-        FROM n_raw"""
+            CASE WHEN cle_source_p.v IS NULL THEN cle_source ELSE {_HIDDEN_KEY} END AS cle_source,
+            coalesce(pointeur_p.montre, pointeur) AS pointeur,
+            coalesce(regle_selection_p.montre, regle_selection) AS regle_selection,
+            cle_source_p.v IS NOT NULL AS cle_remplacee
+        FROM n_raw r {joins}"""
     )
     con.execute(
         """INSERT INTO n_rejects SELECT n, 'cle_source', 'cle_personnelle_remplacee', NULL
         FROM n_identity WHERE cle_remplacee"""
     )
+
+
+_HIDDEN_KEY = "'sha256-' || left(sha256(cle_source), 24)"
+"""What stands for a key that holds personal data: the same for all that is said of its record."""
+
+
+def showable(con: duckdb.DuckDBPyConnection, rejects: pa.Table) -> pa.Table:
+    """Rejects of extraction without personal data: in keys, names of columns and values.
+
+    A key is replaced as `normalise` replaces it. `con` as for `normalise`.
+    """
+    personal.install(con)
+    columns = ("cle_source", "champ", "valeur_masquee")
+    con.register("n_said", rejects)
+    personal.known(
+        con, "n_personal", " UNION ALL ".join(f"SELECT {c} AS v FROM n_said" for c in columns)
+    )
+    joins = " ".join(f"LEFT JOIN n_personal {c}_p ON r.{c} = {c}_p.v" for c in columns)
+    shown = con.sql(
+        f"""SELECT source_id,
+            CASE WHEN cle_source_p.v IS NULL THEN cle_source ELSE {_HIDDEN_KEY} END AS cle_source,
+            coalesce(champ_p.montre, champ) AS champ, regle,
+            coalesce(valeur_masquee_p.montre, valeur_masquee) AS valeur_masquee
+        FROM n_said r {joins} ORDER BY ALL"""
+    ).to_arrow_table()
+    con.unregister("n_said")
+    con.execute("DROP TABLE n_personal")
+    return shown.cast(REJECT_SCHEMA)
 
 
 def _left_out(con: duckdb.DuckDBPyConnection) -> None:
@@ -299,9 +315,10 @@ def _fingerprint() -> str:
 def _changes(con: duckdb.DuckDBPyConnection) -> pa.Table:
     return (
         con.sql(
-            """SELECT i.source_id, i.cle_source, c.champ, c.valeur_source, c.regle
+            """SELECT i.source_id, i.cle_source, c.champ,
+                montrable(c.valeur_source) AS valeur_source, c.regle
             FROM n_changes c JOIN n_identity i ON c.n = i.n
-            ORDER BY i.n, c.champ, c.regle, c.valeur_source"""
+            ORDER BY i.n, c.champ, c.regle, 4"""
         )
         .to_arrow_table()
         .cast(TRANSFORMATION_SCHEMA)

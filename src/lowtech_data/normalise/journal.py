@@ -26,9 +26,7 @@ def change(
 ) -> None:
     """Record changed values of a field.
 
-    `regle` and `source` are SQL expressions over the rows of `select` (`… FROM … WHERE …`);
-        `source`
-    must already be free of personal data.
+    `regle` and `source` are SQL expressions over the rows of `select` (`… FROM … WHERE …`).
     """
     con.execute(f"INSERT INTO n_changes SELECT n, '{champ}', {regle}, left({source}, 500) {select}")
 

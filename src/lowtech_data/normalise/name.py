@@ -1,9 +1,8 @@
 """Names: kept as the source spells them, but for damage that can be proved; people are flagged.
 
 A record named after a person ("Mme Martin", "Jean Dupont", "Ferme de Jean D.") is kept with the
-    status
-`a_verifier`, and its address is read as a home: it is not published, and its position is the
-    commune's.
+status `a_verifier`, and its address is read as a home: it is not published, and its position is the
+commune's.
 """
 
 from __future__ import annotations
@@ -21,82 +20,65 @@ GIVEN_NAMES = frozenset(
     """
     adele adeline adrien agathe agnes ahmed aicha alain alban albert alexandra alexandre alexis ali
     alice aline alison amandine amelie ana anais andre andrea andree angele angelique anita anna
-        annabelle
-    anne annick annie anthony antoine antonin antonio ariane arlette armand arnaud arthur astrid
-        aude
-    audrey aurelie aurelien aurore axel axelle baptiste barbara bastien beatrice benedicte
-        benjamin benoit
-    bernadette bernard berthe bertrand blandine brigitte bruno camille carine carla carole caroline
-    catherine cecile cedric celia celine chantal charlene charles charlotte chloe christelle
-        christian
-    christiane christine christophe claire clara claude claudette claudine clement clementine
-        clotilde
-    colette coline coralie corentin corinne cyril cyrille damien daniel daniele danielle david
-        deborah
-    delphine denis denise diane didier dominique dorian dorothee dylan edgar edith edmond edouard
-        elena
-    eliane elie eliott elisa elisabeth elise elodie emeline emile emilie emma emmanuel emmanuelle
-        enzo eric
-    erika ernest erwan estelle esther etienne eugene eva evelyne fabien fabienne fabrice fanny
-        fatima
-    fatiha felix fernand fernande flavie flora florence florent florian france francine francis
-        franck
-    francois francoise frederic frederique gabriel gabrielle gael gaelle gaetan genevieve
-        geoffrey george
-    georges georgette gerald geraldine gerard germaine ghislain ghislaine gilbert gilberte gilles
-        ginette
-    gisele gregoire gregory guillaume gustave guy gwenael gwenaelle gwendoline hassan helene henri
-    henriette herve hubert hugo hugues ibrahim ines irene iris isabelle ismael jack jacky jacqueline
-    jacques jade james jamila janine jean jeanine jeanne jeannine jennifer jeremie jeremy jerome
-        jessica
-    joan joel joelle johan johanna john jonathan jordan jose joseph josephine josette josiane
-        juan judith
-    jules julia julie julien juliette justine karim karine katia kevin khadija laetitia lara
-        laura laure
-    laurence laurent laurine lea leila lena leo leon leonie leslie lila liliane lina lionel lisa
-        lise
-    loic lola lorraine lou louis louise louna luc luca lucas lucie lucien lucienne lucile
-        ludivine ludovic
-    lydia lydie madeleine mael maeva magali malika manon manuel manuela marc marcel marcelle margaux
-    margot marguerite maria mariam marie marina marine marion marjorie marlene martial martin
-        martine
-    mateo mathieu mathilde mathis matthieu maud maurice max maxence maxime mehdi melanie melissa
-        melodie
-    mercedes michael michel micheline michele michelle mickael mireille mohamed mohammed monique
-        morgan
-    morgane mourad muriel mustapha myriam nabil nadege nadia nadine natacha nathalie nathan nicolas
-    nicole nina noah noe noel noelle noemie nora norbert oceane odette odile olga olivia olivier
-        omar
-    oscar pascal pascale patrice patricia patrick paul paule paulette pauline perrine philippe
-        pierre
-    pierrette quentin rachel rachid raoul raphael raphaelle raymond raymonde regine regis remi
-        remy renaud
+    annabelle anne annick annie anthony antoine antonin antonio ariane arlette armand arnaud arthur
+    astrid aude audrey aurelie aurelien aurore axel axelle baptiste barbara bastien beatrice
+    benedicte benjamin benoit bernadette bernard berthe bertrand blandine brigitte bruno camille
+    carine carla carole caroline catherine cecile cedric celia celine chantal charlene charles
+    charlotte chloe christelle christian christiane christine christophe claire clara claude
+    claudette claudine clement clementine clotilde colette coline coralie corentin corinne cyril
+    cyrille damien daniel daniele danielle david deborah delphine denis denise diane didier
+    dominique dorian dorothee dylan edgar edith edmond edouard elena eliane elie eliott elisa
+    elisabeth elise elodie emeline emile emilie emma emmanuel emmanuelle enzo eric erika ernest
+    erwan estelle esther etienne eugene eva evelyne fabien fabienne fabrice fanny fatiha fatima
+    felix fernand fernande flavie flora florence florent florian france francine francis franck
+    francois francoise frederic frederique gabriel gabrielle gael gaelle gaetan genevieve geoffrey
+    george georges georgette gerald geraldine gerard germaine ghislain ghislaine gilbert gilberte
+    gilles ginette gisele gregoire gregory guillaume gustave guy gwenael gwenaelle gwendoline hassan
+    helene henri henriette herve hubert hugo hugues ibrahim ines irene iris isabelle ismael jack
+    jacky jacqueline jacques jade james jamila janine jean jeanine jeanne jeannine jennifer jeremie
+    jeremy jerome jessica joan joel joelle johan johanna john jonathan jordan jose joseph josephine
+    josette josiane juan judith jules julia julie julien juliette justine karim karine katia kevin
+    khadija laetitia lara laura laure laurence laurent laurine lea leila lena leo leon leonie leslie
+    lila liliane lina lionel lisa lise loic lola lorraine lou louis louise louna luc luca lucas
+    lucie lucien lucienne lucile ludivine ludovic lydia lydie madeleine mael maeva magali malika
+    manon manuel manuela marc marcel marcelle margaux margot marguerite maria mariam marie marina
+    marine marion marjorie marlene martial martin martine mateo mathieu mathilde mathis matthieu
+    maud maurice max maxence maxime mehdi melanie melissa melodie mercedes michael michel michele
+    micheline michelle mickael mireille mohamed mohammed monique morgan morgane mourad muriel
+    mustapha myriam nabil nadege nadia nadine natacha nathalie nathan nicolas nicole nina noah noe
+    noel noelle noemie nora norbert oceane odette odile olga olivia olivier omar oscar pascal
+    pascale patrice patricia patrick paul paule paulette pauline perrine philippe pierre pierrette
+    quentin rachel rachid raoul raphael raphaelle raymond raymonde regine regis remi remy renaud
     rene renee richard robert roberte robin rodolphe roger roland rolande romain romane romuald
-        ronan
-    rosalie rosa rose roselyne sabine sabrina said salma salome samia samir samuel sandra
-        sandrine sara
-    sarah sebastien segolene selma serge servane severine sidonie simon simone sofia solange solene
-    sonia sophie stephane stephanie steven sullivan suzanne suzette sylvain sylvaine sylvette sylvia
-    sylviane sylvie tanguy tatiana teddy thea theo theodore therese thibaud thibault thibaut thierry
-    thomas tiphaine titouan tom tony tristan ugo ulysse urbain valentin valentine valerie vanessa
-        veronique
-    victoire victor victoria vincent violaine violette virginie viviane wilfried william xavier
-        yael yann
-    yannick yasmina yasmine yassine yohan yolande youssef yvan yves yvette yvon yvonne zelie zoe
+    ronan rosa rosalie rose roselyne sabine sabrina said salma salome samia samir samuel sandra
+    sandrine sara sarah sebastien segolene selma serge servane severine sidonie simon simone sofia
+    solange solene sonia sophie stephane stephanie steven sullivan suzanne suzette sylvain sylvaine
+    sylvette sylvia sylviane sylvie tanguy tatiana teddy thea theo theodore therese thibaud thibault
+    thibaut thierry thomas tiphaine titouan tom tony tristan ugo ulysse urbain valentin valentine
+    valerie vanessa veronique victoire victor victoria vincent violaine violette virginie viviane
+    wilfried william xavier yael yann yannick yasmina yasmine yassine yohan yolande youssef yvan
+    yves yvette yvon yvonne zelie zoe
     """.split()  # noqa: SIM905 — a list of words reads better as words
 )
 """Common given names in France, folded: one before a capitalised word looks like a person."""
 
-_TITLE = r"^(?i:m|mr|mme|mmes|mlle|melle|monsieur|madame|mademoiselle|dr|docteur)\.? +\p{Lu}"
-_TWO_WORDS = (
-    r"^\p{Lu}[\p{L}’'.-]+ (?:(?:de|du|des|le|la|van|von|d'|d’|De|Du|Le|La) ?)?\p{Lu}[\p{L}’'-]*\.?$"
+_TITLE = (
+    r"^(?i:m|mr|mme|mmes|mlle|melle|monsieur|madame|mademoiselle|dr|docteur"
+    r"|(?:m|mr|monsieur)\.? (?:et|&) (?:mme|madame)|famille)\.? +\p{Lu}"
 )
+_AT_HOME = r"^(?i:chez|(?:la )?ferme de) "
+_TWO_WORDS = (
+    rf"(?:{_AT_HOME}|^)\p{{Lu}}[\p{{L}}’'.-]+ (?:(?i:de|du|des|le|la|van|von) |d['’]){{0,2}}"
+    r"\p{Lu}[\p{L}’'-]*\.?$"
+)
+"""Two words, with the particles of a surname between them."""
+
 _INITIAL = r"(?:^| )(\p{Lu}[\p{L}-]+) \p{Lu}\.$"
 
 _ORDINARY = (
     "atelier|association|asso|cafe|centre|club|collectif|commune|compagnie|cooperative|eco|ecole|espace"
     "|fab|fablab|ferme|garage|jardin|jardins|la|lab|labo|le|les|lieu|low|maison|mairie|recup|recyclerie"
-    "|repair|reseau|ressourcerie|tech|tiers|velo|velos|ville|coworking|co|services|service|paysan|bio"
+    "|repair|reseau|rurale|ressourcerie|tech|tiers|velo|velos|ville|coworking|co|services|service|paysan|bio"
 )
 
 
@@ -113,8 +95,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_names AS
         WITH lignes AS MATERIALIZED (
-            SELECT n, nom AS t, replace(nom, chr(10), ' ') AS nom, nom_regle, nom_montre FROM
-                n_txt),
+            SELECT n, nom AS t, replace(nom, chr(10), ' ') AS nom, nom_regle, nom_montre
+            FROM n_txt),
         sans_guillemets AS MATERIALIZED (
             SELECT *, CASE WHEN regexp_matches(nom, '^["«“].*["»”]$')
                     AND NOT regexp_matches(substr(nom, 2, length(nom) - 2), '["«»“”]')
@@ -138,27 +120,27 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_people AS
         WITH mots AS MATERIALIZED (
-            SELECT n, forme, strip_accents(lower(nom)) AS plie,
-                string_split(regexp_replace(strip_accents(lower(nom)), '[-.]', ' ', 'g'), ' ')
-                    AS mots,
+            SELECT n, forme, plie,
+                string_split(regexp_replace(plie, '[-.]', ' ', 'g'), ' ') AS mots,
                 strip_accents(lower(regexp_extract(nom, {literal(_INITIAL)}, 1))) AS avant
-            FROM n_names WHERE forme IS NOT NULL)
+            FROM (SELECT *, strip_accents(lower(regexp_replace(nom, '{_AT_HOME}', ''))) AS plie
+                FROM n_names WHERE forme IS NOT NULL))
         SELECT DISTINCT m.n FROM mots m
         LEFT JOIN n_prenoms p ON m.mots[1] = p.prenom
         LEFT JOIN n_prenoms d ON m.mots[-1] = d.prenom
         LEFT JOIN n_prenoms i ON string_split(m.avant, '-')[1] = i.prenom
         WHERE CASE m.forme
-            WHEN 'titre' THEN true
+            WHEN 'titre' THEN NOT regexp_matches(m.plie, '^famille rurale')
             WHEN 'deux_mots' THEN (p.prenom IS NOT NULL OR d.prenom IS NOT NULL)
-                AND NOT regexp_matches(m.plie, '\b(?:{_ORDINARY})\b')
+                AND NOT regexp_matches(m.mots[1] || ' ' || m.mots[-1], '\b(?:{_ORDINARY})\b')
             ELSE i.prenom IS NOT NULL END"""
     )
     con.execute(
         """CREATE OR REPLACE TEMP TABLE n_other_names AS
         WITH vus AS (
-            SELECT r.n, a.rang, replace(CASE WHEN d.v IS NULL THEN a.v ELSE d.propre END,
-                chr(10), ' ')
-                AS v, coalesce(d.courriel, false) AS courriel, coalesce(d.mobile, false) AS mobile
+            SELECT r.n, a.rang,
+                replace(CASE WHEN d.v IS NULL THEN a.v ELSE d.propre END, chr(10), ' ') AS v,
+                coalesce(d.courriel, false) AS courriel, coalesce(d.mobile, false) AS mobile
             FROM (SELECT n, unnest(noms_alternatifs) AS v,
                     generate_subscripts(noms_alternatifs, 1) AS rang
                 FROM n_raw WHERE len(noms_alternatifs) > 0) a

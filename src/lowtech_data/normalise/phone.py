@@ -50,14 +50,13 @@ def _read(text: str) -> dict[str, Any]:
 def _one(text: str) -> tuple[str | None, bool]:
     digits = re.sub(r"\D", "", text)
     national = re.fullmatch(r"(?:00)?(?:33)?0?([1-9]\d{8})", digits)
-    if national and re.fullmatch(r"[^\w]*(?:t[ée]l\w*)?[\s\d.+()/:\-]*", text, re.IGNORECASE):
+    if national and re.fullmatch(r"[^\d+]*[\s\d.+()/:\-]*[^\d]*", text):
         return _french(national[1])
     for match in phonenumbers.PhoneNumberMatcher(text, "FR"):
         kind = phonenumbers.number_type(match.number)
         if kind in _KEPT:
-            return phonenumbers.format_number(
-                match.number, phonenumbers.PhoneNumberFormat.E164
-            ), False
+            e164 = phonenumbers.PhoneNumberFormat.E164
+            return phonenumbers.format_number(match.number, e164), False
         return None, True
     return None, False
 

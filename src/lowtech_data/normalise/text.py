@@ -98,13 +98,19 @@ def _repair(text: str) -> dict[str, Any]:
             text = step("entites_decodees", html.unescape(text), text)
         text = step("caracteres_invisibles_retires", _PYTHON_INVISIBLE.sub("", text), text)
         if _WIDE_CHARACTER.search(text):
-            narrow = _WIDE_CHARACTER.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)
+            narrow = _WIDE_CHARACTER.sub(lambda m: _narrow(m[0]), text)
             text = step("caracteres_larges", narrow, text)
         if text == start:
             break
     else:
         text = text.replace("&", " ")
     return {"t": text, "regle": "+".join(rules) or None}
+
+
+def _narrow(character: str) -> str:
+    # Decimal digits of other scripts have no compatibility form.
+    digit = unicodedata.decimal(character, None)
+    return unicodedata.normalize("NFKC", character) if digit is None else str(digit)
 
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
