@@ -1,8 +1,7 @@
 """Positions in WGS 84: damage that can be proved is repaired, the rest is refused with its reason.
 
 The inverse Lambert-93 projection follows IGN, *Projection cartographique conique conforme de
-    Lambert*
-(NT/G 71, algorithms 2 and 4), with the constants of RGF93.
+Lambert* (NT/G 71, algorithms 2 and 4), with the constants of RGF93.
 """
 
 from __future__ import annotations
@@ -11,30 +10,50 @@ import duckdb
 
 from lowtech_data.normalise.journal import change, reject
 from lowtech_data.normalise.personal import literal
+from lowtech_data.reference import position
 
-_BOXES = (
+_MAPPED_BOXES = (
     (41.2, 51.2, -5.3, 9.7),
     (15.7, 16.7, -62.0, -60.8),
     (14.3, 15.0, -61.4, -60.7),
-    (17.8, 18.2, -63.3, -62.7),
     (2.0, 6.0, -54.8, -51.4),
     (-21.6, -20.7, 55.0, 56.0),
     (-13.2, -12.5, 44.9, 45.5),
+)
+"""South, north, west, east of metropolitan France and of the five overseas régions."""
+
+_UNMAPPED_BOXES = (
+    (17.8, 18.2, -63.3, -62.7),
     (46.6, 47.3, -56.6, -56.0),
     (-23.0, -17.5, 158.0, 172.5),
     (-28.5, -7.5, -155.5, -134.0),
     (-14.7, -13.0, -178.5, -176.0),
 )
-"""South, north, west, east of metropolitan France and of each overseas territory."""
+"""The same of the overseas collectivities, whose communes have no contour."""
 
-MAX_KM_TO_COMMUNE = 50
-"""Farther from the centre of its commune, a point is wrong, unless its département holds it."""
+MAX_KM_FROM_LAND = 2.0
+"""In a box, a point farther than this from every contour is abroad: coasts are simplified."""
 
+MAX_KM_TO_COMMUNE = 10
+"""Farther from the extent of its commune, a point is wrong."""
+
+MAX_KM_TO_CENTRE = 50
+"""The same from its centre, for the few communes whose extent is not known."""
+
+MAX_KM_OF_SIGN = 3
+"""A lost sign is given back when the point then falls this near the extent of its commune."""
+
+MAX_NAMES_AT_ONE_POINT = 5
+"""More fiches of different names and addresses at one point were placed by default."""
+
+_NUMBER = r"\d{1,3}(?:[.,]\d+)?"
 _DMS = (
-    r"^(\d{1,3})\s*°\s*(?:(\d{1,2})\s*['’′]\s*)?"
-    r"""(?:([\d.,]+)\s*(?:"|”|″|''|’’)\s*)?([NSEWOnsewo])?$"""
+    rf"^([NSEWO])?\s*(-?)({_NUMBER})\s*°?\s*(?:({_NUMBER})\s*['’′]\s*)?"
+    rf"""(?:({_NUMBER})\s*(?:"|”|″|''|’’)\s*)?([NSEWO])?$"""
 )
-_PAIR = r"^\(?\s*(-?\d{1,3}[.]\d+)\s*[,; |]\s*(-?\d{1,3}[.]\d+)\s*\)?$"
+_PAIR = r"^\(?\s*(-?\d{1,3}[.,]\d+)\s*[,; |]\s*(-?\d{1,3}[.,]\d+)\s*\)?$"
+_WKT = r"(?i)^point\s*\(\s*(-?[\d.]+)\s+(-?[\d.]+)\s*\)$"
+_DMS_PAIR = r"(?i)^(.*[NS])[\s,;]+(.*[EWO])$"
 
 _LAMBERT_N = "0.7256077650532670"
 _LAMBERT_C = "11754255.4261"
@@ -53,11 +72,8 @@ _PRECISIONS = {
 
 def install(con: duckdb.DuckDBPyConnection) -> None:
     """Create the macros `en_france`, `distance_km`, `nombre` and `degres`."""
-    boxes = " OR ".join(
-        f"(la BETWEEN {south} AND {north} AND lo BETWEEN {west} AND {east})"
-        for south, north, west, east in _BOXES
-    )
-    con.execute(f"CREATE OR REPLACE TEMP MACRO en_france(la, lo) AS ({boxes})")
+    every = _boxes((*_MAPPED_BOXES, *_UNMAPPED_BOXES))
+    con.execute(f"CREATE OR REPLACE TEMP MACRO en_france(la, lo) AS ({every})")
     con.execute(
         """CREATE OR REPLACE TEMP MACRO distance_km(a, b, c, d) AS
         111.195 * sqrt((a - c) ** 2 + (cos(radians((a + c) / 2)) * (b - d)) ** 2)"""
@@ -66,40 +82,95 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
         """CREATE OR REPLACE TEMP MACRO nombre(x) AS
         try_cast(replace(trim(x), ',', '.') AS DOUBLE)"""
     )
+    degrees, minutes, seconds = (
+        f"nombre(regexp_extract(upper(trim(x)), {literal(_DMS)}, {group}))" for group in (3, 4, 5)
+    )
     con.execute(
-        rf"""CREATE OR REPLACE TEMP MACRO degres(x) AS CASE
-        WHEN regexp_matches(trim(x), {literal(_DMS)}) THEN
-            (CASE WHEN upper(regexp_extract(trim(x), {literal(_DMS)}, 4)) IN ('S', 'W', 'O')
+        f"""CREATE OR REPLACE TEMP MACRO degres(x) AS
+        CASE WHEN regexp_matches(upper(trim(x)), {literal(_DMS)}) THEN
+            (CASE WHEN regexp_extract(upper(trim(x)), {literal(_DMS)}, 1)
+                    || regexp_extract(upper(trim(x)), {literal(_DMS)}, 6) IN ('S', 'W', 'O')
+                    OR regexp_extract(upper(trim(x)), {literal(_DMS)}, 2) = '-'
                 THEN -1 ELSE 1 END)
-            * (try_cast(regexp_extract(trim(x), {literal(_DMS)}, 1) AS DOUBLE)
-            + coalesce(try_cast(regexp_extract(trim(x), {literal(_DMS)}, 2) AS DOUBLE), 0) / 60
-            + coalesce(nombre(regexp_extract(trim(x), {literal(_DMS)}, 3)), 0) / 3600) END"""
+            * ({degrees} + coalesce({minutes}, 0) / 60
+                + coalesce({seconds}, 0) / 3600) END"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP MACRO km_hors_emprise(la, lo, sud, nord, ouest, est) AS
+        111.195 * sqrt(greatest(sud - la, la - nord, 0) ** 2
+            + (cos(radians(la)) * greatest(ouest - lo, lo - est, 0)) ** 2)"""
+    )
+
+
+def _boxes(boxes: tuple[tuple[float, float, float, float], ...]) -> str:
+    return " OR ".join(
+        f"(la BETWEEN {south} AND {north} AND lo BETWEEN {west} AND {east})"
+        for south, north, west, east in boxes
     )
 
 
 def parse(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `n_point`: `latitude`, `longitude` in France, or the reason why not (`refus`)."""
+    """Make `n_point`: `latitude`, `longitude` in France, or the reason why not (`refus`).
+
+    `empile` says that too many unrelated fiches of the batch are at that very point.
+    """
+    _read(con)
     con.execute(
-        rf"""CREATE OR REPLACE TEMP TABLE n_point AS
+        f"""CREATE OR REPLACE TEMP TABLE n_mapped AS SELECT latitude, longitude
+        FROM (SELECT latitude, longitude, latitude AS la, longitude AS lo FROM n_parsed
+            WHERE refus IS NULL) WHERE {_boxes(_MAPPED_BOXES)}"""
+    )
+    position.outside(con, "n_mapped", "n_abroad", MAX_KM_FROM_LAND)
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE n_stacks AS
+        WITH charges AS (
+            SELECT latitude, longitude FROM n_parsed WHERE refus IS NULL
+            GROUP BY ALL HAVING count(*) > {MAX_NAMES_AT_ONE_POINT})
+        SELECT p.latitude, p.longitude
+        FROM n_parsed p JOIN charges USING (latitude, longitude) JOIN n_raw r ON p.n = r.n
+        GROUP BY ALL HAVING count(DISTINCT r.nom) > {MAX_NAMES_AT_ONE_POINT}
+            AND count(DISTINCT coalesce(r.adresse, r.nom)) > {MAX_NAMES_AT_ONE_POINT}"""
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE n_point AS
+        SELECT p.n, p.sla, p.slo, p.regle, p.latitude, p.longitude,
+            CASE WHEN p.refus IS NULL AND a.latitude IS NOT NULL THEN 'hors_de_france'
+                ELSE p.refus END AS refus,
+            s.latitude IS NOT NULL AS empile
+        FROM n_parsed p
+        LEFT JOIN n_abroad a ON p.latitude = a.latitude AND p.longitude = a.longitude
+        LEFT JOIN n_stacks s ON p.latitude = s.latitude AND p.longitude = s.longitude"""
+    )
+
+
+def _read(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `n_parsed`: numbers out of what the source wrote, in degrees."""
+    con.execute(
+        rf"""CREATE OR REPLACE TEMP TABLE n_parsed AS
         WITH lus AS MATERIALIZED (
             SELECT n, latitude AS sla, longitude AS slo, nombre(latitude) AS la,
                 nombre(longitude) AS lo
             FROM n_raw WHERE NOT (vide(latitude) AND vide(longitude))),
+        seuls AS MATERIALIZED (
+            SELECT n, CASE WHEN vide(slo) OR sla = slo THEN sla WHEN vide(sla) THEN slo END AS t
+            FROM lus WHERE la IS NULL OR lo IS NULL),
+        deux AS MATERIALIZED (
+            SELECT n, CASE
+                WHEN regexp_matches(t, {literal(_PAIR)})
+                THEN regexp_extract(t, {literal(_PAIR)}, ['la', 'lo'])
+                WHEN regexp_matches(t, {literal(_WKT)})
+                THEN regexp_extract(t, {literal(_WKT)}, ['lo', 'la'])
+                WHEN regexp_matches(t, {literal(_DMS_PAIR)})
+                THEN regexp_extract(t, {literal(_DMS_PAIR)}, ['la', 'lo']) END AS paire
+            FROM seuls WHERE t IS NOT NULL),
         ecrits AS MATERIALIZED (
-            SELECT n, sla, slo, CASE
-                WHEN la IS NOT NULL THEN la
-                WHEN regexp_matches(sla, {literal(_PAIR)})
-                THEN try_cast(regexp_extract(sla, {literal(_PAIR)}, 1) AS DOUBLE)
-                ELSE degres(sla) END AS la,
-            CASE
-                WHEN lo IS NOT NULL THEN lo
-                WHEN regexp_matches(slo, {literal(_PAIR)})
-                THEN try_cast(regexp_extract(slo, {literal(_PAIR)}, 2) AS DOUBLE)
-                WHEN slo IS NULL AND regexp_matches(sla, {literal(_PAIR)})
-                THEN try_cast(regexp_extract(sla, {literal(_PAIR)}, 2) AS DOUBLE)
-                ELSE degres(slo) END AS lo,
-            la IS NULL OR lo IS NULL AS en_texte
-            FROM lus),
+            SELECT l.n, sla, slo,
+                CASE WHEN d.paire IS NOT NULL THEN coalesce(nombre(d.paire.la), degres(d.paire.la))
+                    WHEN la IS NOT NULL THEN la ELSE degres(sla) END AS la,
+                CASE WHEN d.paire IS NOT NULL THEN coalesce(nombre(d.paire.lo), degres(d.paire.lo))
+                    WHEN lo IS NOT NULL THEN lo ELSE degres(slo) END AS lo,
+                l.la IS NULL OR l.lo IS NULL AS en_texte
+            FROM lus l LEFT JOIN deux d ON l.n = d.n),
         juges AS MATERIALIZED (
             SELECT *, CASE
                 WHEN la IS NULL AND lo IS NULL THEN 'coordonnees_illisibles'
@@ -154,9 +225,8 @@ def _lambert() -> str:
 def stage(con: duckdb.DuckDBPyConnection) -> None:
     """Check points against their commune (`n_commune`): makes `n_position`.
 
-    Columns: `latitude`, `longitude` (six decimals, about 10 cm), `precision_geo`. A
-        person's place is
-    moved to the centre of its commune.
+    Columns: `latitude`, `longitude` (six decimals, about 10 cm), `precision_geo`. A person's place
+    is moved to the centre of its commune.
     """
     known = " ".join(
         f"WHEN lower(trim(precision_geo)) IN ({', '.join(map(literal, words.split()))})"
@@ -166,18 +236,32 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE n_checked AS
         WITH places AS MATERIALIZED (
-            SELECT p.*, c.latitude AS cla, c.longitude AS clo, d.sud, d.nord, d.ouest, d.est,
-                coalesce(m.personne, false) AS personne
+            SELECT p.*, c.latitude AS cla, c.longitude AS clo, e.sud, e.nord, e.ouest, e.est,
+                coalesce(m.personne, false) AS personne, k.code_insee
             FROM n_point p
             LEFT JOIN n_commune k ON p.n = k.n
             LEFT JOIN norm_communes c ON k.code_insee = c.code
-            LEFT JOIN norm_departements d ON c.code_departement = d.code
-            LEFT JOIN n_name m ON p.n = m.n)
-        SELECT *, refus IS NULL AND cla IS NOT NULL
-                AND distance_km(latitude, longitude, cla, clo) > {MAX_KM_TO_COMMUNE}
-                AND NOT (latitude BETWEEN sud AND nord AND longitude BETWEEN ouest AND est) AS loin,
-            cla IS NOT NULL AND distance_km(latitude, longitude, cla, clo) < 0.05 AS au_centre
-        FROM places"""
+            LEFT JOIN ref_emprises e ON k.code_insee = e.code_insee
+            LEFT JOIN n_name m ON p.n = m.n),
+        juges AS MATERIALIZED (
+            SELECT *, refus IS NULL AND coalesce(
+                km_hors_emprise(latitude, longitude, sud, nord, ouest, est) > {MAX_KM_TO_COMMUNE},
+                distance_km(latitude, longitude, cla, clo) > {MAX_KM_TO_CENTRE}, false) AS ecarte
+            FROM places),
+        signes AS MATERIALIZED (
+            SELECT n, min(a.sa) AS sa, min(a.so) AS so
+            FROM juges, (VALUES (-1, 1), (1, -1), (-1, -1)) AS a(sa, so)
+            WHERE (ecarte OR refus = 'hors_de_france') AND km_hors_emprise(
+                latitude * sa, longitude * so, sud, nord, ouest, est) < {MAX_KM_OF_SIGN}
+            GROUP BY n HAVING count(*) = 1)
+        SELECT j.n, j.sla, j.slo, j.cla, j.clo, j.personne, j.empile, j.code_insee,
+            j.latitude * coalesce(s.sa, 1) AS latitude,
+            j.longitude * coalesce(s.so, 1) AS longitude,
+            CASE WHEN s.n IS NULL THEN j.refus END AS refus,
+            CASE WHEN s.n IS NULL THEN j.regle ELSE 'signe_rendu' END AS regle,
+            j.ecarte AND s.n IS NULL AS loin,
+            coalesce(distance_km(j.latitude, j.longitude, j.cla, j.clo) < 0.05, false) AS au_centre
+        FROM juges j LEFT JOIN signes s ON j.n = s.n"""
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE n_position AS
@@ -188,7 +272,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 THEN p.longitude END, 6) + 0.0 AS longitude,
             CASE WHEN p.personne THEN CASE WHEN cla IS NOT NULL THEN 'commune' END
                 WHEN p.refus IS NOT NULL OR loin THEN NULL
-                WHEN au_centre THEN 'commune'
+                WHEN au_centre OR empile THEN 'commune'
                 ELSE CASE {known} ELSE 'inconnue' END END AS precision_geo
         FROM n_checked p JOIN n_raw r ON p.n = r.n"""
     )
@@ -216,9 +300,10 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "precision_geo",
         regle="""CASE WHEN au_centre THEN 'point_au_centre_de_la_commune'
+            WHEN empile THEN 'point_de_plusieurs_fiches'
             ELSE 'code_de_precision' END""",
         source="masque(precision_geo)",
-        select="FROM (SELECT r.n, r.precision_geo, p.precision_geo AS propre, c.au_centre"
+        select="FROM (SELECT r.n, r.precision_geo, p.precision_geo AS propre, c.au_centre, c.empile"
         " FROM n_raw r JOIN n_position p ON r.n = p.n JOIN n_checked c ON r.n = c.n)"
         " WHERE precision_geo IS NOT NULL AND propre IS NOT NULL AND precision_geo <> propre",
     )

@@ -22,6 +22,9 @@ KM_PER_DEGREE = 111.195
 """Along a meridian, on the sphere whose radius is the mean one of the Earth."""
 
 _MARGIN = UNITS_PER_DEGREE // ROWS_PER_DEGREE
+_BAND = 20
+"""Rows of a band: a band and a slice make a cell, and most cells are wholly inside contours."""
+
 _SLICE = 512
 """Width, in units, of the slices of a row: look-ups are joins by row and slice."""
 
@@ -33,7 +36,7 @@ def install(con: duckdb.DuckDBPyConnection, file: Path) -> None:
     interval touches. `ref_contours_codes`: for each `code`, the commune and district it stands
     for, and whether its contour may also hold a commune that has none (`partage`: a commune of one
     of its postcodes was established since). `ref_emprises`: south, north, west and east of each
-    commune.
+    commune. `ref_pleines`: the cells (`bande`, `tranche`) that contours cover wholly.
     """
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE ref_tranches AS
@@ -74,6 +77,12 @@ def install(con: duckdb.DuckDBPyConnection, file: Path) -> None:
             min(debut) / {UNITS_PER_DEGREE} AS ouest, max(fin) / {UNITS_PER_DEGREE} AS est
         FROM emprises JOIN ref_contours_codes USING (code) GROUP BY code_insee"""
     )
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE ref_pleines AS
+        SELECT floor(rang / {_BAND})::INT AS bande, tranche FROM ref_tranches GROUP BY ALL
+        HAVING sum(least(fin, (tranche + 1) * {_SLICE}) - greatest(debut, tranche * {_SLICE}))
+            = {_BAND * _SLICE}"""
+    )
 
 
 def locate(con: duckdb.DuckDBPyConnection, points: str, into: str) -> None:
@@ -81,8 +90,8 @@ def locate(con: duckdb.DuckDBPyConnection, points: str, into: str) -> None:
 
     `points` is a table or a subquery with `latitude` and `longitude` (WGS 84, degrees). Columns:
     `latitude`, `longitude`, `code_insee`, `code_arrondissement` (empty when no contour holds the
-    point) and `certain`: the rows above and below agree, and the border along the row is farther
-    than the height of a row.
+    point) and `certain`: the commune, not the district, is the same in the rows above and below,
+    and on both sides at the height of a row.
     """
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE {into} AS
@@ -90,23 +99,25 @@ def locate(con: duckdb.DuckDBPyConnection, points: str, into: str) -> None:
             SELECT DISTINCT latitude, longitude, floor(latitude * {ROWS_PER_DEGREE})::INT AS rang,
                 longitude * {UNITS_PER_DEGREE} AS x
             FROM ({_relation(points)}) WHERE isfinite(latitude) AND isfinite(longitude)),
-        lignes AS (
-            SELECT latitude, longitude, x, ecart, rang + ecart AS rang
-            FROM points, (VALUES (-1), (0), (1)) AS e(ecart)),
+        essais AS (
+            SELECT latitude, longitude, rang + haut AS rang, haut = 0 AND cote = 0 AS au_point,
+                x + cote * {_MARGIN} / cos(radians(latitude)) AS x
+            FROM points, (VALUES (-1), (0), (1)) AS h(haut), (VALUES (-1), (0), (1)) AS c(cote)),
         lus AS (
-            SELECT l.latitude, l.longitude, l.ecart, c.code, least(l.x - c.debut, c.fin - l.x)
-                * cos(radians(l.latitude)) AS marge
-            FROM lignes l JOIN ref_tranches c ON l.rang = c.rang
-                AND floor(l.x / {_SLICE})::INT = c.tranche AND l.x >= c.debut AND l.x < c.fin),
+            SELECT e.latitude, e.longitude, e.au_point, k.code_insee, k.code_arrondissement,
+                k.partage
+            FROM essais e JOIN ref_tranches t ON e.rang = t.rang
+                AND floor(e.x / {_SLICE})::INT = t.tranche AND e.x >= t.debut AND e.x < t.fin
+            JOIN ref_contours_codes k ON t.code = k.code),
         reunis AS (
-            SELECT latitude, longitude, any_value(code) FILTER (ecart = 0) AS code,
-                count(code) = 3 AND min(code) = max(code)
-                AND any_value(marge) FILTER (ecart = 0) > {_MARGIN} AS certain
+            SELECT latitude, longitude, any_value(code_insee) FILTER (au_point) AS code_insee,
+                any_value(code_arrondissement) FILTER (au_point) AS code_arrondissement,
+                count(*) = 9 AND min(code_insee) = max(code_insee) AND NOT bool_or(partage)
+                    AS certain
             FROM lus GROUP BY latitude, longitude)
-        SELECT p.latitude, p.longitude, c.code_insee, c.code_arrondissement,
-            coalesce(r.certain AND NOT c.partage, false) AS certain
-        FROM points p LEFT JOIN reunis r ON p.latitude = r.latitude AND p.longitude = r.longitude
-        LEFT JOIN ref_contours_codes c ON r.code = c.code"""
+        SELECT p.latitude, p.longitude, r.code_insee, r.code_arrondissement,
+            coalesce(r.certain, false) AS certain
+        FROM points p LEFT JOIN reunis r ON p.latitude = r.latitude AND p.longitude = r.longitude"""
     )
 
 
@@ -139,6 +150,28 @@ def around(con: duckdb.DuckDBPyConnection, points: str, into: str, km: float) ->
         SELECT l.latitude, l.longitude, c.code_insee, min(l.km) AS km
         FROM lus l JOIN ref_contours_codes c ON l.code = c.code
         WHERE l.km <= {km} GROUP BY ALL"""
+    )
+
+
+def outside(con: duckdb.DuckDBPyConnection, points: str, into: str, km: float) -> None:
+    """Make the temporary table `into`: the points farther than `km` from every contour.
+
+    `points` as in `locate`. Columns: `latitude`, `longitude`, distinct.
+    """
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {into}_douteux AS
+        SELECT latitude, longitude FROM (
+            SELECT DISTINCT latitude, longitude,
+                floor(latitude * {ROWS_PER_DEGREE / _BAND})::INT AS bande,
+                floor(longitude * {UNITS_PER_DEGREE} / {_SLICE})::INT AS tranche
+            FROM ({_relation(points)})) ANTI JOIN ref_pleines USING (bande, tranche)"""
+    )
+    locate(con, f"{into}_douteux", f"{into}_lieux")
+    away = f"SELECT latitude, longitude FROM {into}_lieux WHERE code_insee IS NULL"
+    around(con, away, f"{into}_voisins", km)
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE {into} AS
+        FROM ({away}) ANTI JOIN {into}_voisins USING (latitude, longitude)"""
     )
 
 
