@@ -7,15 +7,24 @@ from __future__ import annotations
 
 import duckdb
 
-from lowtech_data.normalise.journal import change
+from lowtech_data.normalise.journal import change, reject
 
 MAX_CHARACTERS = 200
 
 _STREET = (
-    r"^(?:\d{1,5}(?:[,\s-]|[a-zA-Z]\b|bis|ter|quater)|(?i:rue|avenue|av\.|boulevard|bd|place|pl\."
-    r"|chemin|route|all[ée]e|impasse|quai|cours|square|passage|sentier|esplanade"
-    r"|faubourg|lieu[- ]dit"
-    r"|za|zi|zac|zone)\b)"
+    r"^(?:(?i:n°\s*)?\d{1,5}(?:[,\s-]|[a-zA-Z]\b|bis|ter|quater)|(?i:rue|r\.|avenue|av\.?|boulevard"
+    r"|bd|bld|blvd|place|pl\.?|chemin|chem\.|route|rte|all[ée]es?|imp(?:asse|\.)|quai|cours|square"
+    r"|passage|sentier|esplanade|faubourg|grand['’ -]?rue|lieu[- ]dit|za|zi|zac|zone)(?:\s|$))"
+)
+_LABEL = r"(?i)^[^\pL\pN]*adresse(?:\s+postale)?\s*:\s*"
+_COUNTRY = r"(?i)(?:^|\s*[,\n(]\s*|\s[-–]\s)france\)?[\s.,;-]*$"
+_PIECES = r"\s[-–]\s|;\s|\s/\s"
+_COMMA = r"([^\d\s,])\s*,\s+"
+_REGIONS = (
+    r"^(?:auvergne rhone alpes|bourgogne franche comte|bretagne|centre val de loire|corse|grand est"
+    r"|hauts de france|ile de france|normandie|nouvelle aquitaine|occitanie|pays de la loire"
+    r"|provence alpes cote d azur|guadeloupe|martinique|guyane|la reunion|mayotte)?"
+    r"(?: ?(?:fr|france))?$"
 )
 _BOX = r"(?i)\b(?:b\.?p\.?|c\.?s\.?|tsa|bo[iî]te postale)\s*(?:n°\s*)?\d(?: ?\d)*\b"
 _CEDEX = r"(?i)\bcedex(?:\s+\d{1,2})?\b"
@@ -23,15 +32,15 @@ _TAIL = (
     r"(?i)^(.*?)[\s,–-]*\(?\b(?:f-?)?(\d{5})\)?[\s,-]+(\p{L}[\p{L}\s'’.-]*"
     r"(?:\s\d{1,2}(?:er|e|[èe]me)?)?)(?:,\s*france)?[\s.,]*$"
 )
+_TRIMMED = "' ,;:–-'"
 _TAIL_PARTS = "['avant', 'cp', 'commune']"
 
 
 def place(con: duckdb.DuckDBPyConnection) -> None:
     """Make `n_place`: what a fiche says of its commune, also when it is hidden in the address.
 
-    The commune is read from the address only when the commune field is empty: after a postcode,
-        or as
-    the last words when a single commune of that name is near the position of the fiche.
+    The commune is read from the address only when the commune field is empty: after a postcode, or
+    as the last words when a single commune of that name is near the position of the fiche.
     """
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_hidden AS
@@ -86,16 +95,18 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         rf"""CREATE OR REPLACE TEMP TABLE n_streets AS
         WITH lignes AS MATERIALIZED (
             SELECT t.n, t.adresse AS t, t.adresse_regle, t.adresse_montre, t.complement_adresse,
-                list_filter(list_transform(string_split(t.adresse, chr(10)),
-                    lambda x: trim(x, ' ,;-')), lambda x: x <> '') AS lignes
+                list_filter(list_transform(string_split(regexp_replace(regexp_replace(t.adresse,
+                    '{_escape(_LABEL)}', ''), '{_escape(_COUNTRY)}', ''), chr(10)),
+                    lambda x: trim(x, {_TRIMMED})), lambda x: x <> '') AS lignes
             FROM n_txt t WHERE t.adresse IS NOT NULL AND (contains(t.adresse, chr(10))
-                OR regexp_matches(t.adresse,
-                    '\d{{5}}|{_escape(_BOX)}|{_escape(_CEDEX)}|[,;-] *$|^ *[,;-]')
+                OR regexp_matches(t.adresse, '\d{{5}}|[,;:–-] *$|^ *[,;:–-]|{_PIECES}|{_COMMA}')
+                OR regexp_matches(t.adresse, '{_escape(_BOX)}|{_escape(_CEDEX)}')
+                OR regexp_matches(t.adresse, '{_escape(_LABEL)}|{_escape(_COUNTRY)}')
                 OR length(t.adresse) > {MAX_CHARACTERS})),
         rangs AS MATERIALIZED (
             SELECT *, coalesce(nullif(list_position(list_transform(lignes,
-                lambda x: regexp_matches(x, '{_escape(_STREET)}')), true), 0), 1) AS rang FROM
-                    lignes),
+                lambda x: regexp_matches(x, '{_escape(_STREET)}')), true), 0), 1) AS rang
+            FROM lignes),
         separes AS MATERIALIZED (
             SELECT *, lignes[rang] AS voie FROM rangs),
         fins AS MATERIALIZED (
@@ -110,23 +121,41 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 CASE WHEN fins[i].cp <> '' AND (fins[i].cp IN (code_postal, cp)
                         OR code_postal IS NULL)
                     AND starts_with(cle_commune(fins[i].commune), cle)
-                THEN trim(fins[i].avant, ' ,;-') ELSE x END) AS nues FROM fins)),
+                THEN trim(fins[i].avant, {_TRIMMED}) ELSE x END) AS nues FROM fins)),
         boites AS MATERIALIZED (
             SELECT *, CASE WHEN regexp_matches(nue, '{_escape(_BOX)}|{_escape(_CEDEX)}')
                     THEN trim(regexp_replace(regexp_replace(regexp_replace(nue,
                         '{_escape(_BOX)}', '', 'g'), '{_escape(_CEDEX)}', '', 'g'),
-                        ' +', ' ', 'g'), ' ,;-') ELSE nue END AS courte,
+                        ' +', ' ', 'g'), {_TRIMMED}) ELSE nue END AS courte,
                 list_distinct(regexp_extract_all(nue, '{_escape(_BOX)}')
                     || regexp_extract_all(nue, '{_escape(_CEDEX)}')) AS boites
-            FROM sans_commune)
+            FROM sans_commune),
+        morceaux AS MATERIALIZED (
+            SELECT *, list_filter(list_transform(string_split(regexp_replace(regexp_replace(courte,
+                    '{_COMMA}', concat('\1', chr(10)), 'g'), '{_PIECES}', chr(10), 'g'), chr(10)),
+                    lambda x: trim(x, {_TRIMMED})),
+                    lambda x: x <> '' AND coalesce(cle_commune(x) <> cle, true)) AS morceaux
+            FROM boites),
+        comptes AS MATERIALIZED (
+            SELECT *, list_transform(morceaux,
+                lambda x: regexp_matches(x, '{_escape(_STREET)}')
+                    AND NOT regexp_matches(x, '(?i)[ée]tage')) AS est_voie FROM morceaux),
+        decoupes AS MATERIALIZED (
+            SELECT * REPLACE (CASE WHEN decoupe THEN voie_seule ELSE courte END AS courte,
+                CASE WHEN decoupe THEN autres || reste ELSE reste END AS reste)
+            FROM (SELECT *, len(list_filter(est_voie, lambda x: x)) = 1
+                    AND len(list_filter(morceaux,
+                        lambda x: NOT regexp_matches(x, '\p{{L}}{{2}}'))) = 0 AS decoupe,
+                morceaux[list_position(est_voie, true)] AS voie_seule,
+                list_filter(morceaux, lambda x, i: NOT est_voie[i]) AS autres FROM comptes))
         SELECT n, t, adresse_regle, adresse_montre,
             nullif(CASE WHEN cle_commune(courte) = cle THEN ''
                 ELSE left(courte, {MAX_CHARACTERS}) END, '') AS adresse,
             nullif(left(array_to_string(reste || list_sort(boites), ' - '),
                 {MAX_CHARACTERS}), '') AS complement,
             len(lignes) > 1 AS plusieurs, nue IS DISTINCT FROM voie AS repetee,
-            len(boites) > 0 AS boitee
-        FROM boites"""
+            len(boites) > 0 AS boitee, decoupe AND len(autres) > 0 AS decoupee
+        FROM decoupes"""
     )
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_address AS
@@ -141,19 +170,31 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 nullif(concat_ws(' - ', nullif(replace(t.complement_adresse, chr(10), ' - '), ''),
                     CASE WHEN NOT contains(coalesce(t.complement_adresse, ''), s.complement)
                         THEN s.complement END), '') AS complement,
-                s.plusieurs, s.repetee, s.boitee, s.complement AS ajoute, m.personne
+                s.plusieurs, s.repetee, s.boitee, s.decoupee, s.complement AS ajoute, m.personne,
+                t.adresse_montre AS ecrite
             FROM n_txt t LEFT JOIN n_streets s ON t.n = s.n LEFT JOIN n_commune c ON t.n = c.n
             JOIN n_name m ON t.n = m.n)
-        SELECT n, CASE WHEN NOT personne THEN adresse END AS adresse,
+        SELECT n, CASE WHEN NOT personne AND NOT region
+            AND regexp_matches(adresse, '[\p{{L}}\p{{N}}]') THEN adresse END AS adresse,
             CASE WHEN NOT personne THEN left(complement, {MAX_CHARACTERS}) END AS
                 complement_adresse,
-            plusieurs, repetee, boitee, ajoute, personne,
+            plusieurs, repetee, boitee, decoupee, ajoute, personne, region, ecrite,
             personne AND coalesce(adresse, complement) IS NOT NULL AS cachee
-        FROM reunis"""
+        FROM (SELECT *, coalesce(
+            NOT regexp_matches(coalesce(adresse, ecrite), '\d')
+            AND regexp_matches(cle_commune(coalesce(adresse, ecrite)), '{_REGIONS}'), false)
+            AS region FROM reunis)"""
     )
     con.execute(
         """INSERT INTO n_rejects SELECT n, 'adresse', 'adresse_de_personne_possible', NULL
         FROM n_address WHERE cachee"""
+    )
+    reject(
+        con,
+        "adresse",
+        regle="'adresse_sans_voie'",
+        value="ecrite",
+        select="FROM n_address WHERE region AND NOT personne",
     )
     change(
         con,
@@ -161,7 +202,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
         regle="""coalesce(nullif(concat_ws('+', t.adresse_regle,
             CASE WHEN a.plusieurs THEN 'lignes_separees' END,
             CASE WHEN a.repetee THEN 'commune_retiree' END,
-            CASE WHEN a.boitee THEN 'boite_postale_en_complement' END), ''),
+            CASE WHEN a.boitee THEN 'boite_postale_en_complement' END,
+            CASE WHEN a.decoupee THEN 'complement_separe' END), ''),
             'adresse_remise_en_forme')""",
         source="t.adresse_montre",
         select="FROM n_address a JOIN n_txt t USING (n)"
