@@ -1,8 +1,7 @@
 """Free text: encodings, entities, tags, invisible characters, spaces, and personal data in it.
 
-Only values that show a sign of trouble are worked on, each once: they are gathered in a
-    dictionary of
-distinct values (`n_text`), and every text column is read through it.
+Only values that show a sign of trouble are worked on, each once: they are gathered in a dictionary
+of distinct values (`n_text`), and every text column is read through it.
 """
 
 from __future__ import annotations
@@ -76,9 +75,8 @@ _READ_SCHEMA = pa.schema([("v", pa.string()), ("t", pa.string()), ("regle", pa.s
 def _repair(text: str) -> dict[str, Any]:
     """Entities, mojibake and wide characters undone until nothing is left to undo.
 
-    Entities are decoded to the end: a text whose escapes are decoded only once would change
-        again the
-    next time it is read, and could become markup.
+    Entities are decoded to the end: a text whose escapes are decoded only once would change again
+    the next time it is read, and could become markup.
     """
     text = text[:MAX_CHARACTERS]
     rules: list[str] = []
