@@ -8,8 +8,9 @@ fiches.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from types import ModuleType
 
 import duckdb
 import pyarrow as pa
@@ -38,7 +39,7 @@ from lowtech_data.normalise import (
     web,
 )
 
-__all__ = ["Normalised", "normalise", "showable"]
+__all__ = ["Normalised", "batches", "normalise", "showable"]
 
 BATCH_ROWS = 100_000
 """Fiches cleaned at once: enough for set-based work, few enough for a small machine."""
@@ -87,6 +88,11 @@ class Normalised:
     rejects: pa.Table
 
 
+NOTHING = Normalised(
+    CLEAN_SCHEMA.empty_table(), TRANSFORMATION_SCHEMA.empty_table(), REJECT_SCHEMA.empty_table()
+)
+
+
 def normalise(
     con: duckdb.DuckDBPyConnection,
     raw: pa.Table,
@@ -99,25 +105,30 @@ def normalise(
     calls that share it. `personal_names` are the given names, folded, by which a name is taken for
     a person's. Raises `ReferenceMissingError` when the bundled reference is not there.
     """
+    parts = [NOTHING, *batches(con, raw, personal_names=personal_names)]
+    return Normalised(
+        fiches=pa.concat_tables([part.fiches for part in parts]),
+        transformations=pa.concat_tables([part.transformations for part in parts]),
+        rejects=pa.concat_tables([part.rejects for part in parts]),
+    )
+
+
+def batches(
+    con: duckdb.DuckDBPyConnection,
+    raw: pa.Table,
+    *,
+    personal_names: Collection[str] = name.GIVEN_NAMES,
+) -> Iterator[Normalised]:
+    """What `normalise` gives, in parts that follow each other: memory does not grow with them."""
     _install(con, personal_names)
     order = pc.sort_indices(
         raw, sort_keys=[(key, "ascending") for key in (*_KEYS, "pointeur", "nom")]
     )
-    parts: list[tuple[pa.Table, pa.Table, pa.Table]] = []
-    for start in range(0, raw.num_rows, BATCH_ROWS):
-        batch = raw.take(order.slice(start, BATCH_ROWS))
-        parts.append(_batch(con, batch))
-    _clear(con)
-    fiches, changes, rejects = zip(*parts, strict=True) if parts else ((), (), ())
-    return Normalised(
-        fiches=_concat(fiches, CLEAN_SCHEMA),
-        transformations=_concat(changes, TRANSFORMATION_SCHEMA),
-        rejects=_concat(rejects, REJECT_SCHEMA),
-    )
-
-
-def _concat(tables: Collection[pa.Table], schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    try:
+        for start in range(0, raw.num_rows, BATCH_ROWS):
+            yield _batch(con, raw.take(order.slice(start, BATCH_ROWS)))
+    finally:
+        _clear(con)
 
 
 def _install(con: duckdb.DuckDBPyConnection, given_names: Collection[str]) -> None:
@@ -139,7 +150,8 @@ def _install(con: duckdb.DuckDBPyConnection, given_names: Collection[str]) -> No
     dates.install(con)
 
 
-def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> tuple[pa.Table, pa.Table, pa.Table]:
+def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> Normalised:
+    _clear(con)
     numbered = raw.append_column("n", pa.array(range(raw.num_rows), pa.int64()))
     con.register("n_input", numbered)
     con.execute("CREATE OR REPLACE TEMP TABLE n_raw AS SELECT * FROM n_input")
@@ -152,12 +164,31 @@ def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> tuple[pa.Table, pa.
     commune.stage(con)
     address.stage(con)
     coordinates.stage(con)
-    for kind in (phone, mail, web, identifiers, dates, hours, classification, licence, summary):
+    for kind in (phone, mail, web, classification, summary):
         kind.stage(con)
-    resource.stage(con)
+    for kind, columns in _SELDOM.items():
+        if any(_is_given(raw.column(column)) for column in columns):
+            kind.stage(con)
     _identity(con)
     _left_out(con)
-    return _fiches(con, raw.num_rows), _changes(con), _rejects(con)
+    return Normalised(_fiches(con, raw.num_rows), _changes(con), _rejects(con))
+
+
+_SELDOM: dict[ModuleType, tuple[str, ...]] = {
+    identifiers: ("siret", "rna", "identifiants"),
+    dates: ("date_maj", "date_publication"),
+    hours: ("horaires",),
+    licence: ("licence",),
+    resource: ("nature_ressource", "etapes", "difficulte", "duree", "cout", "langue"),
+}
+"""Kinds of values that most listings do not have, and the raw columns that they are read from:
+a stage costs as much to prepare as a few thousand rows to clean."""
+
+
+def _is_given(column: pa.ChunkedArray) -> bool:
+    if pa.types.is_list(column.type):
+        return bool(pc.any(pc.greater(pc.list_value_length(column), 0)).as_py())
+    return bool(column.null_count < len(column))
 
 
 def _identity(con: duckdb.DuckDBPyConnection) -> None:
@@ -221,13 +252,14 @@ def _left_out(con: duckdb.DuckDBPyConnection) -> None:
         FROM n_raw r JOIN n_name m ON r.n = m.n JOIN n_commune c ON r.n = c.n
         LEFT JOIN n_point p ON r.n = p.n
         WHERE m.nom IS NULL OR (r.entite = 'initiative' AND (
-            (NOT vide(r.pays) AND regexp_matches(lower(trim(r.pays)), '^[\\p{{L}} .''’-]{{2,40}}$')
+            (NOT vide(r.pays) AND length(trim(r.pays)) BETWEEN 2 AND 40
+                AND regexp_matches(r.pays, '^[\\p{{L}}\\s.''’-]+$')
                 AND lower(trim(r.pays)) NOT IN ({french})
                 AND NOT starts_with(lower(trim(r.pays)), 'france'))
             OR (coalesce(p.refus = 'hors_de_france', false) AND c.code_insee IS NULL)))"""
     )
-    con.execute("DELETE FROM n_rejects WHERE n IN (SELECT n FROM n_out)")
-    con.execute("DELETE FROM n_changes WHERE n IN (SELECT n FROM n_out)")
+    for table in ("n_rejects", "n_refused", "n_changes"):
+        con.execute(f"DELETE FROM {table} WHERE n IN (SELECT n FROM n_out)")
     journal.reject(con, "*", regle="regle", value="valeur", select="FROM n_out")
 
 
@@ -266,14 +298,18 @@ def _fiches(con: duckdb.DuckDBPyConnection, rows: int) -> pa.Table:
     numbers = pa.array(range(rows), pa.int64())
     kept = numbers.filter(pc.invert(pc.is_in(numbers, left_out)))
     columns: dict[str, pa.ChunkedArray] = {}
+    made = _batch_tables(con)
     for table, names in _PLACES.items():
+        if table not in made:
+            columns |= {name: pa.chunked_array([pa.nulls(len(kept))]) for name in names}
+            continue
         found = con.sql(f"SELECT n, {', '.join(names)} FROM {table}").to_arrow_table()
         columns |= _picked(found, kept, names)
     nothing = pa.nulls(len(kept), pa.list_(pa.string()))
     columns["piliers"] = columns["principes"] = pa.chunked_array([nothing])
     empty = pa.scalar([], pa.list_(pa.string()))
     arrays = [
-        pc.coalesce(columns[field.name], empty)
+        pc.coalesce(columns[field.name].cast(field.type), empty)
         if pa.types.is_list(field.type)
         else columns[field.name].cast(field.type)
         for field in CLEAN_SCHEMA
@@ -329,7 +365,9 @@ def _rejects(con: duckdb.DuckDBPyConnection) -> pa.Table:
     return (
         con.sql(
             """SELECT i.source_id, i.cle_source, r.champ, r.regle, r.valeur_masquee
-            FROM (SELECT DISTINCT * FROM n_rejects) r JOIN n_identity i ON r.n = i.n
+            FROM (SELECT * FROM n_rejects
+                UNION SELECT n, champ, regle, masque(valeur) FROM n_refused) r
+            JOIN n_identity i ON r.n = i.n
             ORDER BY i.n, r.champ, r.regle, r.valeur_masquee"""
         )
         .to_arrow_table()
@@ -339,8 +377,13 @@ def _rejects(con: duckdb.DuckDBPyConnection) -> pa.Table:
 
 def _clear(con: duckdb.DuckDBPyConnection) -> None:
     """Leave nothing of a batch behind: its tables hold what the sources wrote."""
-    tables = con.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE temporary AND starts_with(table_name, 'n_')"
-    ).fetchall()
-    for (table,) in tables:
+    for table in _batch_tables(con):
         con.execute(f'DROP TABLE "{table}"')
+
+
+def _batch_tables(con: duckdb.DuckDBPyConnection) -> list[str]:
+    found = con.execute(
+        """SELECT table_name FROM duckdb_tables()
+        WHERE temporary AND starts_with(table_name, 'n_') AND table_name <> 'n_prenoms'"""
+    ).fetchall()
+    return [name for (name,) in found]

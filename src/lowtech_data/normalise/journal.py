@@ -10,7 +10,11 @@ import pyarrow as pa
 
 
 def open_journal(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the empty tables `n_changes` and `n_rejects`, one row per line of a fiche (`n`)."""
+    """Create the empty tables `n_changes`, `n_rejects` and `n_refused`, by row of a fiche (`n`).
+
+    What `n_refused` holds is masked once, when the journal is read: the patterns that decide what
+    may be shown cost more to compile than to apply.
+    """
     con.execute(
         "CREATE OR REPLACE TEMP TABLE n_changes"
         " (n BIGINT, champ VARCHAR, regle VARCHAR, valeur_source VARCHAR)"
@@ -18,6 +22,10 @@ def open_journal(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(
         "CREATE OR REPLACE TEMP TABLE n_rejects"
         " (n BIGINT, champ VARCHAR, regle VARCHAR, valeur_masquee VARCHAR)"
+    )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE n_refused"
+        " (n BIGINT, champ VARCHAR, regle VARCHAR, valeur VARCHAR)"
     )
 
 
@@ -34,8 +42,8 @@ def change(
 def reject(
     con: duckdb.DuckDBPyConnection, champ: str, *, regle: str, value: str, select: str
 ) -> None:
-    """Record refused values of a field: `regle` as in `change`; `value` is masked here."""
-    con.execute(f"INSERT INTO n_rejects SELECT n, '{champ}', {regle}, masque({value}) {select}")
+    """Record refused values of a field: `regle` as in `change`; `value` will be masked."""
+    con.execute(f"INSERT INTO n_refused SELECT n, '{champ}', {regle}, {value} {select}")
 
 
 def dictionary(
