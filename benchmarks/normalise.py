@@ -35,8 +35,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.generator import generate
-from lowtech_data.extract.base import LIST_FIELDS, RAW_SCHEMA
-from lowtech_data.normalise import normalise
+from lowtech_data import normalise
+from lowtech_data.extract.base import LIST_FIELDS, RAW_SCHEMA, REJECT_SCHEMA
+from lowtech_data.model import CLEAN_SCHEMA, TRANSFORMATION_SCHEMA
 
 SIZE = 1_000_000
 CHUNK = 100_000
@@ -143,12 +144,22 @@ def copy(path: Path) -> None:
 
 
 def clean(path: Path) -> None:
-    """Normalise the raw fiches, as a harvest does."""
+    """Normalise the raw fiches, writing them as they come, as a harvest does."""
     raw = pq.read_table(path)
-    with duckdb.connect() as con:
-        found = normalise(con, raw)
-    if not 0.99 * raw.num_rows < found.fiches.num_rows <= raw.num_rows:
-        raise SystemExit(f"{found.fiches.num_rows} fiches sur {raw.num_rows}")
+    found = 0
+    with (
+        duckdb.connect() as con,
+        pq.ParquetWriter(path.with_name("fiches_nettes.parquet"), CLEAN_SCHEMA) as fiches,
+        pq.ParquetWriter(path.with_name("transfo.parquet"), TRANSFORMATION_SCHEMA) as changes,
+        pq.ParquetWriter(path.with_name("rejets.parquet"), REJECT_SCHEMA) as rejects,
+    ):
+        for part in normalise.batches(con, raw):
+            fiches.write_table(part.fiches)
+            changes.write_table(part.transformations)
+            rejects.write_table(part.rejects)
+            found += part.fiches.num_rows
+    if not 0.99 * raw.num_rows < found <= raw.num_rows:
+        raise SystemExit(f"{found} fiches sur {raw.num_rows}")
 
 
 JOBS = {"write": None, "copy": copy, "clean": clean}

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from lowtech_data import capture, extract, files, normalise, reference
 from lowtech_data.extract.base import REJECT_SCHEMA, PayloadError
 from lowtech_data.extract.bounded import READER, ReaderBugError
-from lowtech_data.model import SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
+from lowtech_data.model import CLEAN_SCHEMA, SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
 from lowtech_data.redact import redacted
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
@@ -180,10 +180,8 @@ def refresh(
     if previous and previous.state.recipe == recipe:
         return _unchanged(source, warehouse, previous, harvest)
     try:
-        extraction = READER.extract(source, harvest.pages)
         with nullcontext(workbench) if workbench else duckdb.connect() as con:
-            clean = normalise.normalise(con, extraction.fiches)
-            unread = normalise.showable(con, extraction.rejects)
+            found = _read_and_clean(source, harvest, warehouse, con)
     except (PayloadError, capture.CaptureError) as error:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(error))
     except OSError:
@@ -192,22 +190,20 @@ def refresh(
         bug = ReaderBugError.of(error)
         _log.error("source %s: %s", source.id, redacted(f"{bug}\n{bug.trace}"))
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(bug))
-    found = clean.fiches.num_rows
-    rejects = pa.concat_tables([unread, clean.rejects])
-    drift = _drift(rejects)
-    refusal, warnings = _volume(source, found, previous)
+    drift = _drift(found.rejects)
+    refusal, warnings = _volume(source, found.fiches.num_rows, previous)
     if refusal:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_volume", refusal)
 
     day = harvest.started[:10]
-    fiches, counts = _merge(previous.fiches() if previous else None, clean.fiches, day)
+    fiches, counts = _merge(previous.fiches() if previous else None, found.fiches, day)
     row = HarvestRow(
         debut=harvest.started,
         fin=harvest.ended,
         statut="ok",
-        nb_lus=extraction.read,
-        nb_valides=found,
-        nb_rejetes=extraction.read - extraction.left_out - found,
+        nb_lus=found.read,
+        nb_valides=found.fiches.num_rows,
+        nb_rejetes=found.read - found.left_out - found.fiches.num_rows,
         **counts,
         message=" ; ".join([*warnings, *drift]) or None,
     )
@@ -218,18 +214,61 @@ def refresh(
         captures=tuple(page.sha256 for page in harvest.pages),
         harvests=_append(previous, row),
     )
-    _save(warehouse, source.id, state, fiches, clean.transformations, rejects)
+    _save(warehouse, source.id, state, fiches, found.transformations, found.rejects)
     return Outcome(
         source.id,
         "ok",
-        found,
+        found.fiches.num_rows,
         row,
-        rejects=rejects.num_rows,
+        rejects=found.rejects.num_rows,
         warnings=tuple(warnings),
         drift=drift,
         data_date=day,
         counts=counts,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one harvest says, clean, with the number of records met and of those left out."""
+
+    read: int
+    left_out: int
+    fiches: pa.Table
+    transformations: pa.Table
+    rejects: pa.Table
+
+
+def _read_and_clean(
+    source: Source,
+    harvest: capture.Harvest,
+    warehouse: Warehouse,
+    con: duckdb.DuckDBPyConnection,
+) -> _Found:
+    """Raw and clean fiches are never both held in memory: what is clean is written as it comes."""
+    extraction = READER.extract(source, harvest.pages)
+    read, left_out = extraction.read, extraction.left_out
+    rejects = normalise.showable(con, extraction.rejects)
+    with files.new_directory(warehouse.snapshot_link(source.id).parent) as parts:
+        with ExitStack() as stack:
+            writers = {
+                name: stack.enter_context(pq.ParquetWriter(parts / name, schema))
+                for name, schema in _CLEAN.items()
+            }
+            for part in normalise.batches(con, extraction.fiches):
+                for name, writer in writers.items():
+                    writer.write_table(getattr(part, name))
+        del extraction
+        clean = {name: _read(parts / name, schema) for name, schema in _CLEAN.items()}
+    clean["rejects"] = pa.concat_tables([rejects, clean["rejects"]])
+    return _Found(read, left_out, **clean)
+
+
+_CLEAN = {
+    "fiches": CLEAN_SCHEMA,
+    "transformations": TRANSFORMATION_SCHEMA,
+    "rejects": REJECT_SCHEMA,
+}
 
 
 _DRIFT = {
