@@ -89,8 +89,9 @@ def test_a_preview_counts_and_stores_no_fiche(tmp_path: Path):
     found = preview.preview(registry["neuve"], registry, project.warehouse, now=NOW, client=None)
     assert (found.read, found.fiches, found.left_out) == (4, 4, 0)
     assert dict(found.filled)["nom"] == 1.0
-    assert dict(found.rejects)["code_inconnu (categories)"] == 1
-    assert any("mobile" in rule for rule, _ in found.rejects)
+    refused = {(refusal.rule, refusal.field): refusal.count for refusal in found.refusals}
+    assert refused["code_inconnu", "categories"] == 1
+    assert refused["mobile_ecarte", "telephone"] == 1
     assert not project.warehouse.snapshot_link("neuve").exists()
 
     (project.root / "neuve.csv").write_text("<html><title>Connexion</title></html>")

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from lowtech_data.quality.reports import Refusal
     from lowtech_data.snapshot import Outcome
 
 _LABELS = {code.code: code.label_fr.lower() for code in LISTS["moisson_statut"]}
@@ -52,6 +53,8 @@ EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
 LAST_RUN_FILE = "derniere_execution.json"
+
+HARVESTS_SHOWN = 5
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
@@ -372,9 +375,12 @@ def sources_preview(
             now=datetime.now(UTC).replace(microsecond=0),
             client=None if offline else client,
         )
-    out.print(f"{found.read} lus, {found.left_out} hors sujet, [bold]{found.fiches} fiches[/bold]")
-    _two_columns("champ", "rempli", [(n, f"{share:.0%}") for n, share in found.filled])
-    _two_columns("rejet", "nombre", [(rule, str(count)) for rule, count in found.rejects])
+    out.print(
+        f"{found.read} lus : [bold]{found.fiches} fiches[/bold], {found.left_out} hors sujet, "
+        f"{found.repeated} répétées, {found.unreadable} illisibles, {found.refused} refusées"
+    )
+    _two_columns("champ", "rempli", [(n, f"{share:.0%}") for n, share in found.filled if share])
+    _refusals(found.refusals)
     for example in found.examples:
         out.print(escape(f"· {example}"))
 
@@ -614,6 +620,33 @@ def diagnose(
         out.print(escape(f"  depuis : {finding.since or '–'}\n  à faire : {finding.advice}"))
     if not findings:
         out.print("Rien à signaler.")
+    if source_id:
+        _history(Warehouse(warehouse), source_id)
+
+
+def _history(warehouse: Warehouse, source_id: str) -> None:
+    """The last harvests of a source, and what they refused."""
+    from lowtech_data import snapshot
+    from lowtech_data.quality import reports
+
+    known = snapshot.load(warehouse, source_id)
+    if known is None:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("moisson", "résultat"):
+        table.add_column(title, no_wrap=True)
+    for title in ("lus", "fiches", "nouvelles", "modifiées", "absentes"):
+        table.add_column(title, justify="right")
+    for row in known.state.harvests[-HARVESTS_SHOWN:]:
+        counts = (row.nb_lus, row.nb_valides, row.nb_nouveaux, row.nb_modifies, row.nb_absents)
+        table.add_row(
+            row.debut[:10],
+            _LABELS[row.statut],
+            *("–" if count is None else str(count) for count in counts),
+        )
+    out.print(table)
+    _refusals(reports.refusals(known.rejects()))
+    out.print(f"Pour le producteur de la liste : lowtech sources report {source_id}")
 
 
 @app.command()
@@ -624,6 +657,26 @@ def doctor(warehouse: WarehouseOption = WAREHOUSE) -> None:
     for name, fine, detail in diagnosis.installation(Warehouse(warehouse)):
         mark = "[green]✓[/green]" if fine else "[red]✗[/red]"
         out.print(f"{mark} {name} : {escape(detail)}")
+
+
+def _refusals(refusals: Sequence[Refusal]) -> None:
+    if not refusals:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rejet")
+    table.add_column("champ")
+    table.add_column("nombre", justify="right")
+    table.add_column("par exemple", overflow="fold")
+    for refusal in refusals:
+        key, value = refusal.examples[0]
+        shown = f"{key} : {value}" if value else key
+        table.add_row(
+            f"[red]{escape(refusal.label)}[/red]" if refusal.loses_records else refusal.label,
+            "fiche entière" if refusal.loses_records else escape(refusal.field),
+            str(refusal.count),
+            escape(shown[:80]),
+        )
+    out.print(table)
 
 
 def _two_columns(left: str, right: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,24 +10,34 @@ import pyarrow as pa
 
 from lowtech_data import capture, extract, normalise
 from lowtech_data.extract.bounded import READER
+from lowtech_data.quality import reports
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
 
 EXAMPLES = 8
+_PLUMBING = frozenset(
+    {"source_id", "cle_source", "entite", "capture", "pointeur", "empreinte", "regle_selection"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a source would give."""
+    """What a source would give: `read` is the sum of the five counts that follow it."""
 
     read: int
-    left_out: int
     fiches: int
+    left_out: int
+    """Outside the subject, by the source's selection."""
+    unreadable: int
+    repeated: int
+    refused: int
+    """Read, but not publishable: no name, outside France."""
     filled: tuple[tuple[str, float], ...]
     """Share of fiches that have each field, the fullest first."""
-    rejects: tuple[tuple[str, int], ...]
-    """How often each rule refused something, the most frequent first."""
+    refusals: tuple[reports.Refusal, ...]
+    """What was refused, records first, then the most frequent."""
     examples: tuple[str, ...]
+    """A few fiches, from the first to the last by key."""
 
 
 def preview(
@@ -52,23 +61,27 @@ def preview(
     with duckdb.connect() as con:
         clean = normalise.normalise(con, extraction.fiches)
         unread = normalise.showable(con, extraction.rejects)
-    rejects = pa.concat_tables([unread, clean.rejects])
-    rules = Counter(
-        f"{rule} ({field})"
-        for rule, field in zip(
-            rejects["regle"].to_pylist(), rejects["champ"].to_pylist(), strict=True
-        )
-    )
+    fiches = clean.fiches.num_rows
+    lost = extraction.left_out + extraction.unreadable + extraction.repeated
     return Preview(
         read=extraction.read,
+        fiches=fiches,
         left_out=extraction.left_out,
-        fiches=clean.fiches.num_rows,
+        unreadable=extraction.unreadable,
+        repeated=extraction.repeated,
+        refused=extraction.read - lost - fiches,
         filled=_filled(clean.fiches),
-        rejects=tuple(sorted(rules.items(), key=lambda item: (-item[1], item[0]))),
-        examples=tuple(
-            " · ".join(filter(None, (row["nom"], row["adresse"], row["commune"], row["type"])))
-            for row in clean.fiches.slice(0, EXAMPLES).to_pylist()
-        ),
+        refusals=tuple(reports.refusals(pa.concat_tables([unread, clean.rejects]))),
+        examples=_examples(clean.fiches),
+    )
+
+
+def _examples(fiches: pa.Table) -> tuple[str, ...]:
+    step = max(1, fiches.num_rows // EXAMPLES)
+    chosen = fiches.take(list(range(0, fiches.num_rows, step))[:EXAMPLES])
+    return tuple(
+        " · ".join(filter(None, (row["nom"], row["adresse"], row["commune"], row["type"])))
+        for row in chosen.to_pylist()
     )
 
 
@@ -77,5 +90,6 @@ def _filled(fiches: pa.Table) -> tuple[tuple[str, float], ...]:
     shares = [
         (name, sum(1 for value in fiches[name].to_pylist() if value not in (None, [])) / total)
         for name in fiches.schema.names
+        if name not in _PLUMBING
     ]
     return tuple(sorted(shares, key=lambda item: (-item[1], item[0])))
