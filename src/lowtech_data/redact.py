@@ -64,18 +64,28 @@ MOBILE: Final = _pattern(_MOBILE, "re2")
 HINT: Final = _pattern(_HINT, "re2")
 """RE2 patterns: an e-mail, a mobile number, and a cheap sign that one of them may be there."""
 
-SLASHED_DATE: Final = r"\b(\d{2})/(\d{2})/((?:19|20)\d{2})\b"
+_END = r"(?:[^\d./-]|[./-](?:\D|$)|$)"
+DATE: Final = (
+    rf"(^|[^\d./-])(?:([0-3]?\d[./-])([01]?\d[./-])((?:19|20)\d{{2}}{_END})"
+    rf"|((?:19|20)\d{{2}}[./-])([01]\d[./-])([0-3]\d{_END}))"
+)
+"""A day written with its four-digit year, first or last, and no other digits beside it."""
+
 SHIELD: Final = "\ue000"
-"""A date such as `06/07/2024 18:30` has the digits of a mobile number: its slashes are changed for
-this character, of private use, while numbers are looked for."""
+"""A date such as `06.07.2019 18h30` has the digits of a mobile number: this character, of private
+use, is put after each of its parts while numbers are looked for."""
+
+SHIELDED_DATE: Final = rf"\1\2\5{SHIELD}\3\6{SHIELD}\4\7{SHIELD}"
+"""What stands for a date while numbers are looked for."""
 
 CHARACTERS_READ: Final = 2_000
 """More than any message or key holds; the patterns are quadratic on hostile text."""
 
 _PYTHON_MAIL = re.compile(_pattern(_MAIL, "python"))
 _PYTHON_MOBILE = re.compile(_pattern(_MOBILE, "python"))
-_PYTHON_DATE = re.compile(SLASHED_DATE)
+_PYTHON_DATE = re.compile(DATE, re.ASCII)
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>]*(?:>|$)")
+_ATTRIBUTE = re.compile(r"<[^<>]*[=:]")
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _CUT_MAIL = re.compile(r"\S*@\S*")
 _ROUNDS = 8
@@ -83,9 +93,9 @@ _ROUNDS = 8
 
 def without_personal_data(text: str, mail: str = " ", number: str = " ") -> str:
     """A text without the e-mails and mobile numbers written in it; `mail` and `number` stay."""
-    shielded = _PYTHON_DATE.sub(rf"\1{SHIELD}\2{SHIELD}\3", text)
+    shielded = _PYTHON_DATE.sub(SHIELDED_DATE, text.replace(SHIELD, ""))
     found = _PYTHON_MOBILE.sub(rf"\g<1>{number}", _PYTHON_MAIL.sub(mail, shielded))
-    return found.replace(SHIELD, "/")
+    return found.replace(SHIELD, "")
 
 
 def decoded(text: str) -> str:
@@ -112,6 +122,10 @@ def _readable(character: str) -> str:
     return character if digit is None else str(digit)
 
 
+def _holds(text: str) -> bool:
+    return without_personal_data(text) != text
+
+
 def redacted(text: str) -> str:
     """A text fit for a message, a log or a name: e-mails become `…@…`, mobile numbers `••`.
 
@@ -120,10 +134,7 @@ def redacted(text: str) -> str:
     head, tail = text[:CHARACTERS_READ], text[CHARACTERS_READ:]
     read = decoded(head)
     bare = _TAG.sub("", read)
-    for candidate in (head, read, bare):
-        if without_personal_data(candidate) != candidate:
-            break
-    else:
+    if not any(map(_holds, (head, read, bare))):
         return text if bare == read else bare + ("…" if tail else "")
     clean = without_personal_data(bare, "…@…", "••")
     # Twice: a number may appear where an address was cut out.
@@ -140,5 +151,12 @@ def without_mails(text: str) -> str:
 
 
 def is_personal(text: str) -> bool:
-    """Whether a text holds an e-mail or a mobile number, in any spelling."""
-    return redacted(text) != text
+    """Whether a text holds an e-mail or a mobile number, in any spelling.
+
+    Markup alone says nothing, but an attribute may hold one in a code that is not read here; a
+    text too long to be read is taken for personal.
+    """
+    if len(text) > CHARACTERS_READ:
+        return True
+    read = decoded(text)
+    return bool(_ATTRIBUTE.search(read)) or any(map(_holds, (text, read, _TAG.sub("", read))))

@@ -106,3 +106,59 @@ def _strings(row):
             yield value
         elif isinstance(value, list):
             yield from value
+
+
+def test_a_key_is_replaced_only_when_it_holds_an_address_or_a_number():
+    innocent = [
+        "Ma Coop <br>La Vie au Vert",
+        "Bric &amp; Broc",
+        "Bric &amp;amp; Broc, 3 rue Haute",
+        "<b>Le Labo</b>",
+        "2021-05-05 14:29:42",
+        "2021-06-07 14:29:42",
+        "2021-06-07T14:29:42.123",
+        "lieu 06.07.2019 18h30",
+        "06/07/2019 18:30:12",
+        "07-06-2019-a",
+        "Bibliothèque Abracadalire 80 avenue Haute",
+        "http://PWA/POI/Caf%C3%A9%20du%20Coin",
+    ]
+    personal = [
+        "Bibliothèque Abracadalire zquenneville@live.fr",
+        "zquenneville&amp;#64;gmail.com",
+        "lieu%2006%2041%2072%2083%2095",
+        "06<br>41<br>72<br>83<br>95",
+        "06-41-20-19-95",
+        "06-12-2019-95",
+        '<i data-m="cXVlbm5ldmlsbGU=">x</i>',
+        "06\ue00041728395",
+    ]
+    keys = [row["cle_source"] for row in clean(
+        *({"cle_source": key} for key in innocent + personal)
+    ).fiches.to_pylist()]  # fmt: skip
+    assert sorted(key for key in keys if not key.startswith("sha256-")) == sorted(innocent)
+    assert len(keys) == len(innocent) + len(personal)
+
+
+def test_dates_in_a_text_keep_their_digits():
+    texts = [
+        "Ouvert depuis le 06.07.2019 18h30 sur la place",
+        "Rendez-vous le 06.07.2019 18:30:00",
+        "Le 07-06-2021 14:29, puis le 06/08/2022 09:15",
+        "Mis à jour le 2021-06-07 14:29:42",
+        "Mis à jour le 2021-06-07T14:29:42",
+        "Le 6/7/2019 à 18 30",
+    ]
+    rows = clean(*({"description": text} for text in texts)).fiches.to_pylist()
+    assert [row["resume"] for row in rows] == texts
+
+
+def test_a_number_beside_a_date_is_removed():
+    texts = [
+        "Le 06.07.2019 au 06 41 72 83 95",
+        "06 41 72 83 95 depuis le 06.07.2019",
+        "06-41-20-19-95",
+        "06-12-2019-95",
+    ]
+    rows = clean(*({"description": f"Écrire : {text}."} for text in texts)).fiches.to_pylist()
+    assert [row["resume"] for row in rows if "95" in row["resume"]] == []

@@ -30,7 +30,7 @@ GIVEN_NAMES = frozenset(
     dominique dorian dorothee dylan edgar edith edmond edouard elena eliane elie eliott elisa
     elisabeth elise elodie emeline emile emilie emma emmanuel emmanuelle enzo eric erika ernest
     erwan estelle esther etienne eugene eva evelyne fabien fabienne fabrice fanny fatiha fatima
-    felix fernand fernande flavie flora florence florent florian france francine francis franck
+    felix fernand fernande flavie flora florence florent florian francine francis franck
     francois francoise frederic frederique gabriel gabrielle gael gaelle gaetan genevieve geoffrey
     george georges georgette gerald geraldine gerard germaine ghislain ghislaine gilbert gilberte
     gilles ginette gisele gregoire gregory guillaume gustave guy gwenael gwenaelle gwendoline hassan
@@ -39,7 +39,7 @@ GIVEN_NAMES = frozenset(
     jeremy jerome jessica joan joel joelle johan johanna john jonathan jordan jose joseph josephine
     josette josiane juan judith jules julia julie julien juliette justine karim karine katia kevin
     khadija laetitia lara laura laure laurence laurent laurine lea leila lena leo leon leonie leslie
-    lila liliane lina lionel lisa lise loic lola lorraine lou louis louise louna luc luca lucas
+    lila liliane lina lionel lisa lise loic lola lorraine louis louise louna luc luca lucas
     lucie lucien lucienne lucile ludivine ludovic lydia lydie madeleine mael maeva magali malika
     manon manuel manuela marc marcel marcelle margaux margot marguerite maria mariam marie marina
     marine marion marjorie marlene martial martin martine mateo mathieu mathilde mathis matthieu
@@ -60,33 +60,67 @@ GIVEN_NAMES = frozenset(
     yves yvette yvon yvonne zelie zoe
     """.split()  # noqa: SIM905 — a list of words reads better as words
 )
-"""Common given names in France, folded: one before a capitalised word looks like a person."""
+"""Common given names in France, folded: one before a capitalised word looks like a person.
+
+France and Lou (the article of Provençal) are left out: they begin far more names of places.
+"""
 
 _TITLE = (
     r"^(?i:m|mr|mme|mmes|mlle|melle|monsieur|madame|mademoiselle|dr|docteur"
     r"|(?:m|mr|monsieur)\.? (?:et|&) (?:mme|madame)|famille)\.? +\p{Lu}"
 )
+_AFTER_TITLE = _TITLE.replace(r"\p{Lu}", r"(\p{L}+)")
+_ASIDE = r"\s[–—-]\s.*$|\s*[,(|:].*$"
+"""What a name says after the person: a trade, a place."""
 _AT_HOME = r"^(?i:chez|(?:la )?ferme de) "
 _TWO_WORDS = (
-    rf"(?:{_AT_HOME}|^)\p{{Lu}}[\p{{L}}’'.-]+ (?:(?i:de|du|des|le|la|van|von) |d['’]){{0,2}}"
+    rf"(?:{_AT_HOME}|^)\p{{Lu}}[\p{{L}}’'.-]+ +(?:(?i:de|du|des|le|la|van|von) |d['’]){{0,2}}"
     r"\p{Lu}[\p{L}’'-]*\.?$"
 )
 """Two words, with the particles of a surname between them."""
 
+_CAPITALS = r"^(?:LE|LA|DE|DU|VAN|VON) \p{Lu}[\p{Lu}’'-]+ \p{Lu}\p{Ll}[\p{L}-]*$"
+"""A surname with its particle, in capitals, and a given name that is not."""
+
 _INITIAL = r"(?:^| )(\p{Lu}[\p{L}-]+) \p{Lu}\.$"
+
+_OF_A_PLACE = "('du', 'des', 'le', 'les', 'saint', 'sainte', 'st', 'ste')"
+"""Before a given name, these make it the name of a place."""
+
+_THINGS = (
+    "bricol\\w*|recup\\w*|repar\\w*|vrac|ordi\\w*|informatique|velos?|cycles?|fab|fix|lab|pc|mac"
+    "|bois|couture|jardin\\w*|nature|net|web|propre|bio|compost|tri|zero|rurale|vintage|fripes?"
+)
+"""After a title, the thing that a trade name cures or sells."""
 
 _ORDINARY = (
     "atelier|association|asso|cafe|centre|club|collectif|commune|compagnie|cooperative|eco|ecole|espace"
-    "|fab|fablab|ferme|garage|jardin|jardins|la|lab|labo|le|les|lieu|low|maison|mairie|recup|recyclerie"
+    "|fab|ferme|garage|jardin|jardins|la|labo|le|les|lieu|low|maison|mairie|recup|recyclerie"
     "|repair|reseau|rurale|ressourcerie|tech|tiers|velo|velos|ville|coworking|co|services|service|paysan|bio"
+    "|\\w*lab|\\w+theque|place|rue|square|pole|hotel|villa|parc|pimms|ccas|mjc|emmaus"
+    "|college|lycee|theatre|chapelle|eglise|chateau|domaine|restaurant|boutique|mediterranee|ocean"
+    "|cycles?|librairie|epicerie|brasserie|galerie|studio|groupe|institut|fondation|foyer|residence|gite"
+    "|camping|musee|salon|friperie|brocante|resto|fabrique|usine|halle|station|relais|cite|terre"
 )
+_PUBLIC = "theque|ecole|college|lycee|mairie|centre|ccas"
+"""After a person's name, these say that a building has it."""
+
+_REGIONS = "france|lorraine|alsace|bretagne|corse|normandie|picardie|provence|europe|occitanie"
+"""Territories that end the names of bodies, some of which are given names too."""
 
 
 def install(con: duckdb.DuckDBPyConnection, given_names: Collection[str]) -> None:
-    """Create the macro `est_une_personne(nom)` and the table `n_prenoms` that it is read with."""
+    """Create the table `n_prenoms` of given names, and the macro `prenom_de(mot)`.
+
+    The macro gives the first name of a compound one: `jean` for `jean-marie` and `m-annick` apart.
+    """
     con.execute(
         "CREATE OR REPLACE TEMP TABLE n_prenoms AS SELECT DISTINCT unnest(?::VARCHAR[]) AS prenom",
         [sorted(given_names)],
+    )
+    con.execute(
+        """CREATE OR REPLACE TEMP MACRO prenom_de(mot) AS
+        string_split(regexp_replace(rtrim(mot, '.'), '^[a-z]-', ''), '-')[1]"""
     )
 
 
@@ -113,26 +147,36 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 CASE WHEN cite <> nom THEN 'guillemets_retires' END,
                 CASE WHEN court <> cite THEN 'nom_coupe' END), '') AS regle,
             CASE WHEN regexp_matches(court, {literal(_TITLE)}) THEN 'titre'
-                WHEN regexp_matches(court, {literal(_TWO_WORDS)}) THEN 'deux_mots'
-                WHEN regexp_matches(court, {literal(_INITIAL)}) THEN 'initiale' END AS forme
-        FROM coupes"""
+                WHEN regexp_matches(seul, {literal(_TWO_WORDS)}) THEN 'deux_mots'
+                WHEN regexp_matches(seul, {literal(_CAPITALS)}) THEN 'majuscules'
+                WHEN regexp_matches(court, {literal(_INITIAL)}) THEN 'initiale' END AS forme,
+            seul
+        FROM (SELECT *, regexp_replace(court, '{_ASIDE}', '') AS seul FROM coupes)"""
     )
     con.execute(
         rf"""CREATE OR REPLACE TEMP TABLE n_people AS
         WITH mots AS MATERIALIZED (
-            SELECT n, forme, plie,
-                string_split(regexp_replace(plie, '[-.]', ' ', 'g'), ' ') AS mots,
-                strip_accents(lower(regexp_extract(nom, {literal(_INITIAL)}, 1))) AS avant
-            FROM (SELECT *, strip_accents(lower(regexp_replace(nom, '{_AT_HOME}', ''))) AS plie
-                FROM n_names WHERE forme IS NOT NULL))
-        SELECT DISTINCT m.n FROM mots m
-        LEFT JOIN n_prenoms p ON m.mots[1] = p.prenom
-        LEFT JOIN n_prenoms d ON m.mots[-1] = d.prenom
-        LEFT JOIN n_prenoms i ON string_split(m.avant, '-')[1] = i.prenom
+            SELECT n, forme, plie, string_split(plie, ' ') AS mots,
+                strip_accents(lower(substr(nom, length(seul) + 1))) AS a_part,
+                strip_accents(lower(regexp_extract(nom, {literal(_INITIAL)}, 1))) AS avant,
+                strip_accents(lower(regexp_extract(nom, {literal(_AFTER_TITLE)}, 1))) AS titre_de
+            FROM (SELECT *, strip_accents(lower(regexp_replace(regexp_replace(
+                    seul, '{_AT_HOME}', ''), ' +', ' ', 'g'))) AS plie
+                FROM n_names WHERE forme IS NOT NULL)),
+        extremes AS MATERIALIZED (
+            SELECT *, prenom_de(mots[1]) AS premier, prenom_de(mots[-1]) AS dernier FROM mots)
+        SELECT DISTINCT m.n FROM extremes m
+        LEFT JOIN n_prenoms p ON m.premier = p.prenom
+        LEFT JOIN n_prenoms d ON m.dernier = d.prenom
+        LEFT JOIN n_prenoms i ON prenom_de(m.avant) = i.prenom
         WHERE CASE m.forme
-            WHEN 'titre' THEN NOT regexp_matches(m.plie, '^famille rurale')
-            WHEN 'deux_mots' THEN (p.prenom IS NOT NULL OR d.prenom IS NOT NULL)
-                AND NOT regexp_matches(m.mots[1] || ' ' || m.mots[-1], '\b(?:{_ORDINARY})\b')
+            WHEN 'titre' THEN NOT regexp_matches(m.titre_de, '^(?:{_THINGS})$')
+            WHEN 'majuscules' THEN d.prenom IS NOT NULL
+            WHEN 'deux_mots' THEN (p.prenom IS NOT NULL OR (d.prenom IS NOT NULL
+                    AND m.mots[-2] NOT IN {_OF_A_PLACE}))
+                AND NOT regexp_matches(m.mots[1] || ' ' || m.mots[-1],
+                    '(?:^|[ ’''])(?:{_ORDINARY})(?:$|[ -])| (?:{_REGIONS})$')
+                AND NOT regexp_matches(m.a_part, '{_PUBLIC}')
             ELSE i.prenom IS NOT NULL END"""
     )
     con.execute(

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from lowtech_data.normalise.journal import dictionary
 from lowtech_data.redact import (
+    DATE,
     HINT,
     MAIL,
     MOBILE,
     SHIELD,
-    SLASHED_DATE,
+    SHIELDED_DATE,
     is_personal,
     redacted,
     without_personal_data,
@@ -26,7 +27,7 @@ __all__ = ["HINT", "MAIL", "MOBILE", "install", "known", "literal", "without_per
 
 _READ_SCHEMA = pa.schema([("v", pa.string()), ("personnel", pa.bool_()), ("montre", pa.string())])
 _ODD = (
-    r"[\x00-\x1f\x7f-\xa0\xad<>%&\\]|\pM|\p{Cf}|[\x{2000}-\x{200f}\x{2028}-\x{206f}]"
+    r"[\x00-\x1f\x7f-\xa0\xad<>%&\\]|\pM|\p{Cf}|[\x{2000}-\x{200f}\x{2028}-\x{206f}]|[\x{e000}-\x{f8ff}]"
     r"|[\x{660}-\x{669}\x{6f0}-\x{6f9}\x{ff00}-\x{ff5e}]"
 )
 """Signs that a short text may hide an e-mail or a number: escapes, or characters that break it."""
@@ -48,7 +49,8 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     (letters become `x`, digits `•`). `montrable(x)` is what a source wrote, or nothing when that
     may hold more than what cleaning has seen.
     """
-    shielded = rf"regexp_replace(x, '{SLASHED_DATE}', '\1{SHIELD}\2{SHIELD}\3', 'g')"
+    bare = f"replace(x, '{SHIELD}', '')"
+    shielded = f"regexp_replace({bare}, '{DATE}', '{SHIELDED_DATE}', 'g')"
     con.execute(
         f"CREATE OR REPLACE TEMP MACRO indice_personnel(x) AS regexp_matches(x, {literal(HINT)})"
     )
@@ -58,7 +60,7 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     )
     con.execute(
         "CREATE OR REPLACE TEMP MACRO sans_mobile(x) AS replace("
-        rf"regexp_replace({shielded}, {literal(MOBILE)}, '\1 ', 'g'), '{SHIELD}', '/')"
+        rf"regexp_replace({shielded}, {literal(MOBILE)}, '\1 ', 'g'), '{SHIELD}', '')"
     )
     con.execute(
         "CREATE OR REPLACE TEMP MACRO est_douteux(x) AS "
