@@ -56,7 +56,8 @@ PLACES = (
     "Saint-Simon", "Familles Rurales", "Famille rurale", "Ludothèque Simone",
     "Victor Hugo, médiathèque", "Médiathèque Victor Hugo - Lyon", "M Lab", "France Bénévolat",
     "Fablab Jeanne", "Ressourcerie Alice", "Emmaüs Alençon", "Centre social Simone Veil",
-    "L’atelier de Noé", "L'atelier de René", "Cycles Laurent (artisan)", "Marie de Montbrison - CCAS",
+    "L’atelier de Noé", "L'atelier de René", "Cycles Laurent (artisan)",
+    "Marie de Montbrison - CCAS",
 )  # fmt: skip
 
 
