@@ -61,7 +61,6 @@ def source_asset(source: Source, registry: Registry, report: Report) -> dg.Asset
             workspace.warehouse,
             now=now,
             client=workspace.client,
-            workbench=workspace.workbench,
         )
         report("source", outcome)
         return dg.MaterializeResult(

@@ -12,7 +12,6 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 from pydantic import Field, PrivateAttr
 
 from lowtech_data import capture, settings
@@ -34,14 +33,12 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Networks that are not public and may be contacted all the same (`127.0.0.0/8`)."""
 
     _client: capture.Client | None = PrivateAttr(default=None)
-    _workbench: duckdb.DuckDBPyConnection = PrivateAttr()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Workspace]:
         """Hold the warehouse for the run, with one polite client for all its sources."""
         command = f"lowtech run ({context.run.run_id if context.run else 'dagster'})"
-        with self.warehouse.writing(command, datetime.now(UTC)), duckdb.connect() as workbench:
-            self._workbench = workbench
+        with self.warehouse.writing(command, datetime.now(UTC)):
             if self.offline:
                 yield self
                 return
@@ -66,11 +63,6 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     def client(self) -> capture.Client | None:
         """The client of the run; `None` offline."""
         return self._client
-
-    @property
-    def workbench(self) -> duckdb.DuckDBPyConnection:
-        """The connection that the run cleans fiches in."""
-        return self._workbench
 
     def now(self) -> datetime:
         """The moment that harvests are dated with."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
 import pyarrow as pa
 
 from lowtech_data import capture, extract, normalise
@@ -58,7 +57,7 @@ def preview(
     platform = READER.following(extract.PLATFORMS[source.plateforme])
     harvest = capture.harvest(source, platform, registry, store, client, now=now)
     extraction = READER.extract(source, harvest.pages)
-    with duckdb.connect() as con:
+    with normalise.workbench() as con:
         clean = normalise.normalise(con, extraction.fiches)
         unread = normalise.showable(con, extraction.rejects)
     fiches = clean.fiches.num_rows

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -156,11 +156,8 @@ def refresh(
     *,
     now: datetime,
     client: capture.Client | None,
-    workbench: duckdb.DuckDBPyConnection | None = None,
 ) -> Outcome:
     """Harvest one source and store what it says; without a client, from the bytes already kept.
-
-    `workbench` is a connection to clean in: one for many sources spares preparing it for each.
 
     Failures of the source (network, refusal, payload, volume) are outcomes, never exceptions: other
     sources go on, and the last good fiches stay. So is a bug that a payload wakes in the code that
@@ -180,8 +177,7 @@ def refresh(
     if previous and previous.state.recipe == recipe:
         return _unchanged(source, warehouse, previous, harvest)
     try:
-        with nullcontext(workbench) if workbench else duckdb.connect() as con:
-            found = _read_and_clean(source, harvest, warehouse, con)
+        found = _read_and_clean(source, harvest, warehouse)
     except (PayloadError, capture.CaptureError) as error:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(error))
     except OSError:
@@ -243,13 +239,15 @@ def _read_and_clean(
     source: Source,
     harvest: capture.Harvest,
     warehouse: Warehouse,
-    con: duckdb.DuckDBPyConnection,
 ) -> _Found:
     """Raw and clean fiches are never both held in memory: what is clean is written as it comes."""
     extraction = READER.extract(source, harvest.pages)
     read, left_out = extraction.read, extraction.left_out
-    rejects = normalise.showable(con, extraction.rejects)
-    with files.new_directory(warehouse.snapshot_link(source.id).parent) as parts:
+    with (
+        normalise.workbench() as con,
+        files.new_directory(warehouse.snapshot_link(source.id).parent) as parts,
+    ):
+        rejects = normalise.showable(con, extraction.rejects)
         with ExitStack() as stack:
             writers = {
                 name: stack.enter_context(pq.ParquetWriter(parts / name, schema))

@@ -110,14 +110,11 @@ def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Reading]:
         Path(shutil.copy(HERE / "sources.yaml", root / "real" / "sources.yaml"))
     )
     warehouse = Warehouse(root / "entrepot")
-    with duckdb.connect() as con:
-        return {source.id: read(source, registry, warehouse, con) for source in registry}
+    return {source.id: read(source, registry, warehouse) for source in registry}
 
 
-def read(
-    source: Source, registry: Registry, warehouse: Warehouse, con: duckdb.DuckDBPyConnection
-) -> Reading:
-    outcome = snapshot.refresh(source, registry, warehouse, now=NOW, client=None, workbench=con)
+def read(source: Source, registry: Registry, warehouse: Warehouse) -> Reading:
+    outcome = snapshot.refresh(source, registry, warehouse, now=NOW, client=None)
     assert outcome.status == "ok", (source.id, outcome.message)
     platform = extract.PLATFORMS[source.plateforme]
     store = capture.Store(warehouse.captures)

@@ -48,7 +48,7 @@ print(published.name if published else problems)
 POINTS = [
     ("lowtech_data.capture.harvest.replay", "avant", 1),
     ("lowtech_data.extract.bounded.Reader.extract", "apres", 1),
-    ("lowtech_data.normalise.normalise", "apres", 2),
+    ("lowtech_data.snapshot._read_and_clean", "apres", 2),
     ("lowtech_data.files.commit_directory", "apres", 1),
     ("lowtech_data.files.switch_link", "apres", 1),
     ("lowtech_data.resolve.match", "apres", 1),

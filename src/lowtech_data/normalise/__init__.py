@@ -9,7 +9,9 @@ fiches.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from types import ModuleType
 
 import duckdb
@@ -39,7 +41,7 @@ from lowtech_data.normalise import (
     web,
 )
 
-__all__ = ["Normalised", "batches", "normalise", "showable"]
+__all__ = ["Normalised", "batches", "normalise", "showable", "workbench"]
 
 BATCH_ROWS = 100_000
 """Fiches cleaned at once: enough for set-based work, few enough for a small machine."""
@@ -93,6 +95,27 @@ NOTHING = Normalised(
 )
 
 
+_IDLE: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
+
+
+@contextmanager
+def workbench() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to clean in, kept for the next who needs one: preparing it takes a second.
+
+    It holds reference data only: what is cleaned leaves nothing behind.
+    """
+    try:
+        con = _IDLE.get_nowait()
+    except Empty:
+        con = duckdb.connect()
+    try:
+        yield con
+    except BaseException:
+        con.close()
+        raise
+    _IDLE.put(con)
+
+
 def normalise(
     con: duckdb.DuckDBPyConnection,
     raw: pa.Table,
@@ -101,9 +124,10 @@ def normalise(
 ) -> Normalised:
     """Clean raw fiches (`extract.base.RAW_SCHEMA`).
 
-    `con` is an in-memory connection: temporary tables and macros are made in it, once for all the
-    calls that share it. `personal_names` are the given names, folded, by which a name is taken for
-    a person's. Raises `ReferenceMissingError` when the bundled reference is not there.
+    `con` is an in-memory connection, such as `workbench` lends: temporary tables and macros are
+    made in it, once for all the calls that share it. `personal_names` are the given names, folded,
+    by which a name is taken for a person's. Raises `ReferenceMissingError` when the bundled
+    reference is not there.
     """
     parts = [NOTHING, *batches(con, raw, personal_names=personal_names)]
     return Normalised(
