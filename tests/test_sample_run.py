@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lowtech_data.capture import Store
+from lowtech_data.model import codes_of
 from lowtech_data.publish import release
 from lowtech_data.warehouse import Warehouse
 
@@ -92,7 +93,9 @@ def test_the_sample_shows_what_the_base_is_for(table):
     assert decisions == {"identique", "lie", "a_revoir", "distinct"}
     assert {p["decide_par"] for p in table("paires")} == {"regle", "humain"}
     assert len(table("relations")) >= 10
-    assert len(table("rejets")) >= 10
+    rejects = table("rejets")
+    assert len(rejects) >= 10
+    assert {r["regle"] for r in rejects} <= codes_of("rejet_regle")
     assert len(table("ressources")) >= 50
 
 
