@@ -85,6 +85,7 @@ def test_a_number_that_cannot_be_is_refused_with_its_reason():
         "+1 514 555 0123": "mobile_ecarte",
         "+596 696 12 34 56": "mobile_ecarte",
         "à la mairie": "telephone_illisible",
+        "boite382@labo.fr": "telephone_illisible",
     }
     assert rules_of_each(*({"telephone": written} for written in cases)) == [
         {("telephone", rule)} for rule in cases.values()
@@ -168,6 +169,9 @@ def test_the_first_role_address_of_the_texts_fills_an_empty_field():
         ({"nom": "Labo info@labo.fr", "description": "contact@labo.fr"}, "contact@labo.fr"),
         ({"courriel": "labo@gmail.com", "description": "contact@labo.fr"}, "contact@labo.fr"),
         ({"courriel": "info@labo.fr", "description": "contact@labo.fr"}, "info@labo.fr"),
+        ({"site_web": "contact@labo.fr"}, "contact@labo.fr"),
+        ({"site_web": "boite@labo.fr"}, None),
+        ({"site_web": "https://contact:x@labo.fr/"}, None),
         ({"description": "contact@ville.fr"} | site, None),
         ({"description": "contact@gmail.com"}, None),
         ({"description": "contact@yahoo.co.uk"}, None),
@@ -186,7 +190,7 @@ def test_the_first_role_address_of_the_texts_fills_an_empty_field():
         for row in result.transformations.to_pylist()
         if (row["champ"], row["regle"]) == ("courriel", "tire_du_texte")
     ]
-    assert len(taken) == 15
+    assert len(taken) == 16
 
 
 def test_only_web_addresses_without_secrets_are_published():

@@ -72,10 +72,17 @@ def ordinary(number: int, **given: str) -> Record:
     }
 
 
+_PLACES = (ADDRESS, COLUMN_NAME, FILE_NAME, MESSAGE)
+
+
+def in_records(planted: Sequence[Trap]) -> list[Trap]:
+    """The traps that are in a record: the one of rank `n` in the record of key `r<n>`."""
+    return [trap for trap in planted if trap.field not in _PLACES]
+
+
 def plant(project: Project, planted: Sequence[Trap], kept: Sequence[Control], server: str) -> None:
     """Declare and write every listing. `server` is the address of the loopback server."""
-    places = {ADDRESS, COLUMN_NAME, FILE_NAME, MESSAGE}
-    traps = [trap for trap in planted if trap.field not in places]
+    traps = in_records(planted)
     for name, write in WRITERS.items():
         rows = [
             ordinary(number, **{trap.field: trap.text})
@@ -84,7 +91,7 @@ def plant(project: Project, planted: Sequence[Trap], kept: Sequence[Control], se
         ]
         suffix, body = write(rows)
         _declare(project, f"pieges_{name}", name, f"pieges_{name}{suffix}", body, **_EXTRA[name])
-    there = {place: [t for t in planted if t.field == place] for place in places}
+    there = {place: [t for t in planted if t.field == place] for place in _PLACES}
     _declare(
         project,
         "noms_de_colonnes",

@@ -72,9 +72,9 @@ def _said(place: str) -> dict[str, Any]:
 def stage(con: duckdb.DuckDBPyConnection) -> None:
     """Make `n_mail`: `courriel` (a role address), for rows that give or say one.
 
-    When the field gives none, the first one of the description, the hours, the address or the name
-    is taken, on the domain of the site, or on any but a free mailbox when there is no site; not for
-    a person.
+    When the field gives none, the first one of the description, the hours, the site, the address or
+    the name is taken, on the domain of the site, or on any but a free mailbox when there is no
+    site; not for a person.
     """
     _given(con)
     _from_texts(con)
@@ -135,15 +135,14 @@ def _from_texts(con: duckdb.DuckDBPyConnection) -> None:
     Cleaning texts has already said which of them hold an address.
     """
     social = "|".join(re.escape(host) for host in SOCIAL)
+    held = {
+        column: f"JOIN n_text d ON r.{column} = d.v WHERE d.courriel OR contains(d.v, 'mailto:')"
+        for column in ("description", "adresse", "complement_adresse", "nom")
+    } | {column: f"WHERE contains(r.{column}, '@')" for column in ("horaires", "site_web")}
     texts = " UNION ALL ".join(
-        f"SELECT r.n, {rank} AS rang, r.{column} AS v, r.site_web FROM n_raw r"
-        + (
-            " WHERE contains(r.horaires, '@')"
-            if column == "horaires"
-            else f" JOIN n_text d ON r.{column} = d.v WHERE d.courriel OR contains(d.v, 'mailto:')"
-        )
+        f"SELECT r.n, {rank} AS rang, r.{column} AS v, r.site_web FROM n_raw r {held[column]}"
         for rank, column in enumerate(
-            ("description", "horaires", "adresse", "complement_adresse", "nom")
+            ("description", "horaires", "site_web", "adresse", "complement_adresse", "nom")
         )
     )
     con.execute(

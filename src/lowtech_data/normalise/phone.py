@@ -97,7 +97,7 @@ def _judged(piece: str) -> Iterator[_Judged]:
             yield _french(str(number.national_number))
         else:
             yield _foreign(number, explicit=bool(_EXPLICIT.match(match.raw_string.lstrip("("))))
-    if not found and digits:
+    if not found and digits and "@" not in piece:
         yield None, _unread(digits)
 
 
