@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import logging
 import random
 import re
 import socket
@@ -58,6 +59,9 @@ CONNECT_TIMEOUT_S = 15.0
 CHUNK_BYTES = 64 * 1024
 MAX_VALIDATOR_CHARACTERS = 1024
 MAX_TLS_EXCEPTION = timedelta(days=366)
+
+# Its debug lines repeat addresses, and an address may hold a person's.
+logging.getLogger("urllib3").setLevel(logging.INFO)
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
