@@ -24,6 +24,9 @@ def test_the_complement_is_apart_from_the_street():
         ("12 rue Haute, Nantes, France", "12 rue Haute", None),
         ("12 rue Haute 44000 Nantes France", "12 rue Haute", None),
         ("12 rue Haute<br />44000 Nantes<br />France", "12 rue Haute", None),
+        ("12 rue Haute -Bâtiment C", "12 rue Haute", "Bâtiment C"),
+        ("Entrée derrière l’école\nle bourg", "le bourg", "Entrée derrière l’école"),
+        ("RESIDENCE Horizon\n12 rue Haute", "12 rue Haute", "RESIDENCE Horizon"),
         ("ZA du Port, BP 12, 44000 Nantes Cedex 3", "ZA du Port", "BP 12"),
     ]
     fiches = each(*({"adresse": address, **NANTES} for address, _, _ in cases))
@@ -109,6 +112,8 @@ def test_the_person_at_whose_place_it_is_is_not_published():
         ("à l’attention de Mme Martin - 12 rue Haute", "12 rue Haute", None),
         ("A l'att. de Jean-Paul Martin\n12 rue Haute", "12 rue Haute", None),
         ("Mme Martin, 12 rue Haute", "12 rue Haute", None),
+        ("DURAND Ylva\n12 rue Haute\nBât. C", "12 rue Haute", "Bât. C"),
+        ("Jeanne Martin\n12 rue Haute", "12 rue Haute", None),
     ]
     rows = [{"adresse": address, **NANTES} for address, _, _ in cases]
     found = [(f["adresse"], f["complement_adresse"]) for f in each(*rows)]

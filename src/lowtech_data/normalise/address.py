@@ -46,8 +46,7 @@ _READ_SCHEMA = pa.schema(
 _READ_COLUMNS = (
     "t.adresse",
     "t.complement_adresse",
-    "c.commune",
-    "t.commune",
+    "coalesce(c.commune, t.commune)",
     "c.code_postal",
     "c.cp",
 )
@@ -180,12 +179,14 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _split(written: str, given_names: set[str]) -> dict[str, Any]:
-    address, complement, official, said, *postcodes = written.split("\x1f")
+    address, complement, commune, *postcodes = written.split("\x1f")
     found = street.split(
         address or None,
         complement or None,
         street.Known(
-            street.keys((official, said)), frozenset(filter(None, postcodes)), given_names
+            frozenset(filter(None, [street.commune_key(commune)])),
+            frozenset(filter(None, postcodes)),
+            given_names,
         ),
     )
     return {

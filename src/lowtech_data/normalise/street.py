@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from lowtech_data.extract.base import fold
@@ -28,12 +28,14 @@ _STREET = re.compile(
     r"|grand['’ -]?rue)(?:\s|$)",
     re.IGNORECASE,
 )
-_PLACE = re.compile(r"(?:lieu[- ]dit|za|zi|zac|zae|zone|hameau)(?:\s|$)", re.IGNORECASE)
+_PLACE = re.compile(
+    r"(?:lieu[- ]dit|za|zi|zac|zae|zone|hameau)(?:\s|$)|(?:le|au)\s+bourg$", re.IGNORECASE
+)
 """What stands for a street where there is none, and completes it where there is one."""
 _FLOOR = re.compile(r"[ée]tage", re.IGNORECASE)
 _LABEL = re.compile(r"^\W*adresse(?:\s+postale)?\s*:\s*", re.IGNORECASE)
 _COUNTRY = re.compile(r"(?:^|\s*[,(]\s*|\s[-–]\s)france\)?[\s.,;-]*$", re.IGNORECASE)
-_SEPARATOR = re.compile(r"\s+[-–]\s+|\s*;\s+|\s+/\s+|(?<![\d\s,])\s*,\s+")
+_SEPARATOR = re.compile(r"\s+[-–](?:\s+|(?=[A-ZÀ-Þ]))|\s*;\s+|\s+/\s+|(?<![\d\s,])\s*,\s+")
 _NUMBER_ALONE = re.compile(r"(?:n°\s*)?\d{1,4}\s*(?:bis|ter|quater|[a-z])?", re.IGNORECASE)
 _BOX = re.compile(
     r"\b(?:b\.?p\.?|c\.?s\.?|tsa|bo[iî]te postale)\s*(?:n°\s*)?\d(?: ?\d)*\b", re.IGNORECASE
@@ -94,6 +96,17 @@ _ORGANISATIONS = frozenset(
     """.split()  # noqa: SIM905 — a list of words reads better as words
 )
 """Words of what is not a person, folded."""
+
+_NOT_NAMES = frozenset(
+    """
+    aile appartement bat batiment bourg bureau bureaux campus carre chalet chateau chez cite cours
+    cour cyber entree escalier etage france gare hall halle halles hameau hangar immeuble local
+    manoir moulin nord ouest est sud palais parking parvis pavillon place plateau point port porte
+    presbytere quartier rdc relais residence route rue tour villa village voie zone
+    """.split()  # noqa: SIM905 — a list of words reads better as words
+)
+_SURNAME_FIRST = re.compile(rf"[A-ZÀ-ÖØ-Þ-]{{5,}} [A-ZÀ-ÖØ-Þ]{_LETTER}*[a-zà-öø-ÿ]{_LETTER}*")
+"""As registers write people: `DUPONT Jeanne`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +179,7 @@ def split(address: str | None, complement: str | None, known: Known) -> Split:
     is_region = bool(address) and _is_region(street or address)
     if is_region or not _SENSE.search(street):
         street = ""
-    aside = dict.fromkeys((*reading.aside, *sorted(set(reading.boxes))))
+    aside = dict.fromkeys((*_nameless(reading), *sorted(set(reading.boxes))))
     added = [piece for piece in aside if piece not in complement]
     is_named = _names_a_person(complement, reading)
     if any(_names_a_person(piece, reading) for piece in added):
@@ -311,6 +324,20 @@ def _complement(text: str, reading: _Reading) -> str:
     return text
 
 
+def _nameless(reading: _Reading) -> Iterator[str]:
+    """The pieces put aside, without those that are a person's name and nothing else."""
+    for piece in reading.aside:
+        words = piece.split()
+        is_name = len(words) == 2 and all(map(_PROPER_NAME.fullmatch, words))
+        folded = set(map(fold, words))
+        if is_name and not folded & (_ORGANISATIONS | _NOT_NAMES):
+            is_given = any(word in reading.known.given_names for word in folded)
+            if is_given or _SURNAME_FIRST.fullmatch(piece):
+                reading.person = True
+                continue
+        yield piece
+
+
 def _names_a_person(text: str, reading: _Reading) -> bool:
     return _without_person(text, _Reading(reading.known, reading.may_name)) != text
 
@@ -361,8 +388,3 @@ def _length_of_person(text: str, known: Known, *, is_care_of: bool) -> int:
     two_words = len(proper) > 1
     is_person = title or (is_given and (two_words or is_care_of)) or (is_care_of and two_words)
     return end if is_person else 0
-
-
-def keys(names: Iterable[str | None]) -> frozenset[str]:
-    """Keys of the names that are written."""
-    return frozenset(key for name in names if name and (key := commune_key(name)))
