@@ -81,6 +81,8 @@ def test_every_form_of_a_mapped_value(tmp_path: Path) -> None:
         "  pays: {valeur: FR}",
         "  url: {modele: 'https://exemple.org/{id}'}",
         "  categories: {separe: typologie, par: '|'}",
+        "  horaires: {etiquettes: {lundi: H1, mardi: H2}}",
+        "  noms_alternatifs: [sigle, {separe: noms, par: ';'}]",
     )
     champs = registry.load(write(tmp_path, text))["makery"].champs
     assert champs == {
@@ -90,6 +92,8 @@ def test_every_form_of_a_mapped_value(tmp_path: Path) -> None:
         "pays": registry.Constant(valeur="FR"),
         "url": registry.Template(modele="https://exemple.org/{id}"),
         "categories": registry.Separated(separe="typologie", par="|"),
+        "horaires": registry.Labelled(etiquettes={"lundi": "H1", "mardi": "H2"}),
+        "noms_alternatifs": ["sigle", registry.Separated(separe="noms", par=";")],
     }
 
 
@@ -132,7 +136,7 @@ def test_every_form_of_a_mapped_value(tmp_path: Path) -> None:
             ["champs:", "  nom: 3"],
             (
                 "F:11 : source makery : champs.nom : attendu un chemin, une liste de chemins, "
-                "premier_de, valeur, modele ou separe"
+                "premier_de, valeur, modele, separe ou etiquettes"
             ),
         ),
         (["codes:", "  1: {}"], "codes.1 : attendu du texte (entre guillemets si besoin)"),

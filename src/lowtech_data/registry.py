@@ -131,8 +131,21 @@ class Separated(Strict):
     """What stands between two values, such as `|`. It is never part of a value."""
 
 
-ValueSpec = Path_ | list[Path_] | FirstOf | Constant | Template | Separated
-"""How a field is read from a row: one path, several joined by a space, or one of the above."""
+class Labelled(Strict):
+    """Several columns in one text, each after its label: `lundi : 9h-12h; mardi : 14h-18h`.
+
+    Blank columns are left out. It reads opening hours that have a column a day.
+    """
+
+    etiquettes: Annotated[dict[str, Path_], Field(min_length=1)]
+    """Label → where its value is, in the order of the text."""
+
+
+ValueSpec = Path_ | list[Path_ | Separated] | FirstOf | Constant | Template | Separated | Labelled
+"""How a field is read from a row: one path, several joined by a space, or one of the above.
+
+A list that holds a `Separated` is for fields of several values, such as `categories`.
+"""
 
 
 class Crosswalk(Strict):
@@ -538,8 +551,8 @@ def _options(
                 yield file.problem(index, ["options", *loc], f"options.{text}")
 
 
-_FORMS = (FirstOf, Constant, Template, Separated)
-_UNION_MEMBERS = {"str", "list[str]", *(form.__name__ for form in _FORMS)}
+_FORMS = (FirstOf, Constant, Template, Separated, Labelled)
+_UNION_MEMBERS = {"str", "list[union[str,Separated]]", *(form.__name__ for form in _FORMS)}
 """How pydantic names, in the place of an error, the forms that a value of `champs` may take."""
 
 _EXPECTED = {
@@ -575,8 +588,8 @@ def _messages(
         elif loc[:2] not in told:
             # The value fits none of the forms: one message, not one per form.
             told.add(loc[:2])
-            forms = "un chemin, une liste de chemins, premier_de, valeur, modele ou separe"
-            yield loc[:2], f"{_dotted(loc[:2])} : attendu {forms}"
+            forms = "un chemin, une liste de chemins, premier_de, valeur, modele, separe"
+            yield loc[:2], f"{_dotted(loc[:2])} : attendu {forms} ou etiquettes"
 
 
 def _message(issue: Any, loc: tuple[str | int, ...], model: type[BaseModel]) -> str:

@@ -431,6 +431,30 @@ def test_a_cell_with_several_values_is_cut_at_its_separator() -> None:
     assert rejected(extraction) == [("2", "categories", "code_inconnu")]
 
 
+def test_columns_are_joined_after_their_labels() -> None:
+    days = {"lundi": "h.lun", "mardi": "h.mar", "dimanche": "h.dim"}
+    champs = {"cle_source": "id", "horaires": {"etiquettes": days}}
+    rows = [
+        {"id": 1, "h": {"lun": "9h-12h", "mar": " ", "dim": "sur\n rendez-vous"}},
+        {"id": 2, "h": {"lun": None, "mar": None, "dim": None}},
+    ]
+    extraction = run(make_source(champs=champs), make_page(json.dumps(rows)))
+    first, second = fiches(extraction)["1"], fiches(extraction)["2"]
+    assert first["horaires"] == "lundi : 9h-12h; dimanche : sur rendez-vous"
+    assert second["horaires"] is None
+    assert rejected(extraction) == []
+
+
+def test_codes_of_several_columns_are_read_together() -> None:
+    champs = {"cle_source": "id", "categories": ["sorte", {"separe": "domaines", "par": ";"}]}
+    codes = {"Atelier": {"type": "atelier_velo"}, "Eau": {"themes": ["eau"]}, "Sol": {}}
+    rows = [{"id": 1, "sorte": "Atelier", "domaines": "Eau; Sol"}]
+    extraction = run(make_source(champs=champs, codes=codes), make_page(json.dumps(rows)))
+    fiche = fiches(extraction)["1"]
+    assert (fiche["type"], fiche["themes"]) == ("atelier_velo", ["eau"])
+    assert rejected(extraction) == []
+
+
 def test_a_lost_value_is_a_reject_of_its_record() -> None:
     lost = [Lost("mail", "valeur_illisible", "prenom.nom"), Lost("ville", "valeur_illisible", "Ly")]
     lost.append(Lost("autre", "valeur_illisible", "Prenom"))

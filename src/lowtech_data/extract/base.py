@@ -27,6 +27,7 @@ from lowtech_data.registry import (
     Constant,
     Crosswalk,
     FirstOf,
+    Labelled,
     Selection,
     Separated,
     Source,
@@ -611,15 +612,18 @@ def _paths(spec: ValueSpec) -> list[str]:
         case str():
             return [spec]
         case list():
-            return list(spec)
-        case FirstOf():
-            return spec.premier_de
+            return [path for part in spec for path in _paths(part)]
         case Template():
             return re.findall(r"\{([^}]+)\}", spec.modele)
+        case Labelled():
+            return list(spec.etiquettes.values())
+        case FirstOf():
+            paths = spec.premier_de
         case Separated():
-            return [spec.separe]
+            paths = [spec.separe]
         case Constant():
-            return []
+            paths = []
+    return paths
 
 
 def _value(target: str, spec: ValueSpec, values: Mapping[str, Any]) -> Any:
@@ -627,7 +631,7 @@ def _value(target: str, spec: ValueSpec, values: Mapping[str, Any]) -> Any:
         case str():
             return value_at(values, spec)
         case list():
-            parts = [value_at(values, path) for path in spec]
+            parts = [_value(target, part, values) for part in spec]
             is_list = target == "categories" or target in LIST_FIELDS
             return parts if is_list else " ".join(filter(None, map(_text, parts)))
         case FirstOf():
@@ -637,15 +641,18 @@ def _value(target: str, spec: ValueSpec, values: Mapping[str, Any]) -> Any:
             return [part.strip() for cell in cells for part in cell.split(spec.par)]
         case Constant():
             return spec.valeur
-        case Template():
-            return _filled(spec, values)
+        case Template() | Labelled():
+            return _composed(spec, values)
 
 
-def _filled(template: Template, values: Mapping[str, Any]) -> str | None:
-    holes = {path: _text(value_at(values, path)) for path in _paths(template)}
-    if not all(holes.values()):
+def _composed(spec: Template | Labelled, values: Mapping[str, Any]) -> str | None:
+    found = {path: _text(value_at(values, path)) for path in _paths(spec)}
+    if isinstance(spec, Labelled):
+        said = ((label, found[path]) for label, path in spec.etiquettes.items())
+        return "; ".join(f"{label} : {' '.join(text.split())}" for label, text in said if text)
+    if not all(found.values()):
         return None
-    return re.sub(r"\{([^}]+)\}", lambda m: str(holes[m.group(1)]), template.modele)
+    return re.sub(r"\{([^}]+)\}", lambda m: str(found[m.group(1)]), spec.modele)
 
 
 def value_at(values: Any, path: str) -> Any:

@@ -151,6 +151,11 @@ def _addresses(con: duckdb.DuckDBPyConnection) -> None:
         r" '<[^>]*>|[,;–—()]| - ', ' | ', 'g'), 'œ', 'oe'))), '[^a-z0-9|]+', ' ', 'g')) || ' ',"
         r" ' +', ' ', 'g')"
     )
+    # A lone letter is an abbreviation only where a street begins: elsewhere it is an initial.
+    folded = (
+        rf"regexp_replace({folded}, '(^| \|)( (?:[0-9]+ (?:(?:bis|ter|quater|[a-e]) )?)?)r ',"
+        r" '\1\2rue ', 'g')"
+    )
     # Each blank is doubled while abbreviations are replaced: neighbours must not share one.
     expanded = (
         "replace("
