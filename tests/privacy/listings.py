@@ -291,8 +291,8 @@ def commands(project: Project) -> list[list[str]]:
     sources = ["--sources", str(project.sources)]
     where = ["--warehouse", str(project.warehouse.root)]
     curated = ["--curated", str(project.curated)]
-    previewed = ("pieges_csv", "pieges_html_listing", "noms_de_colonnes", "noms_de_fichiers",
-                 "illisible_3", "introuvable", "distante_absente")  # fmt: skip
+    previewed = ("pieges_csv", "noms_de_colonnes", "noms_de_fichiers", "illisible_3",
+                 "introuvable", "distante_absente")  # fmt: skip
     previews = [["sources", "preview", name, *sources, *where] for name in previewed]
     return [
         ["run", *sources, *where, *curated, "--as-of", "2026-11-20"],

@@ -481,6 +481,8 @@ def _kept_others() -> Iterator[Control]:
 
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u206f\ufeff]")
+_ESCAPES = re.compile(r"[&%<\\]")
+_DIGIT = re.compile("[0-9oO]")
 _DIGITS = re.compile(r"(?:[0-9o](?:[\W_]{0,6}(?=[0-9o])|)){8,}")
 
 
@@ -512,6 +514,8 @@ class Detector:
     def find(self, text: str) -> set[Trap]:
         """The traps whose needle is in the text."""
         found = {self.encoded[match[0]] for match in self._codes.finditer(text)}
+        if _cannot_hide(text):
+            return found
         for reading in _readings(text):
             found |= {self.words[m[1]] for m in _SURNAME.finditer(reading) if m[1] in self.words}
             for match in _DIGITS.finditer(reading):
@@ -519,6 +523,16 @@ class Detector:
                 windows = (digits[i : i + 8] for i in range(len(digits) - 7))
                 found |= {self.numbers[w] for w in windows if w in self.numbers}
         return found
+
+
+def _cannot_hide(text: str) -> bool:
+    """Whether a text without escapes has neither the letters of a surname nor enough digits."""
+    return (
+        text.isascii()
+        and not _ESCAPES.search(text)
+        and "qu" not in text.casefold()
+        and len(_DIGIT.findall(text)) < 8
+    )
 
 
 def _readings(text: str) -> Iterator[str]:

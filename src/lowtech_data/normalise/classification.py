@@ -36,33 +36,62 @@ def _codes(name: str) -> str:
 
 def stage(con: duckdb.DuckDBPyConnection) -> None:
     """Make `n_class`: `type`, `nature`, `themes`, `familles`, `statut`, `itinerant`."""
+    _kinds(con)
     statuses = " ".join(
         f"WHEN s IN ({', '.join(map(literal, words.split()))}) THEN '{code}'"
         for code, words in _STATUSES.items()
     )
-    key = """concat_ws(chr(31), coalesce(entite, ''), coalesce(type, ''), coalesce(nature, ''),
-        coalesce(array_to_string(themes, '|'), ''), coalesce(array_to_string(familles, '|'), ''))"""
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE n_class AS
+        WITH statuts AS MATERIALIZED (
+            SELECT statut, CASE WHEN s IS NULL THEN 'publie' {statuses}
+                WHEN regexp_matches(s, '^-\\d+$') THEN 'retire' END AS lu
+            FROM (SELECT DISTINCT statut, lower(trim(statut)) AS s FROM n_raw)),
+        itinerants AS MATERIALIZED (
+            SELECT itinerant, CASE WHEN i IN ({_YES}) THEN true WHEN i IN ({_NO}) THEN false END
+                AS lu
+            FROM (SELECT DISTINCT itinerant, lower(trim(itinerant)) AS i FROM n_raw
+                WHERE itinerant IS NOT NULL))
+        SELECT t.n, t.statut AS statut_source, t.itinerant AS itinerant_source,
+            k.type, k.nature, k.themes, k.familles, s.lu AS statut_lu,
+            CASE WHEN m.personne AND coalesce(s.lu, 'publie') = 'publie' THEN 'a_verifier'
+                ELSE coalesce(s.lu, 'publie') END AS statut,
+            i.lu AS itinerant, k.nature_par_defaut, k.themes_par_defaut, k.familles_par_defaut
+        FROM n_typed t JOIN n_kinds k ON t.cle = k.cle JOIN n_name m ON t.n = m.n
+        LEFT JOIN statuts s ON t.statut IS NOT DISTINCT FROM s.statut
+        LEFT JOIN itinerants i ON t.itinerant = i.itinerant"""
+    )
+    _journal(con)
+
+
+def _kinds(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `n_typed`, by row, and `n_kinds`, by combination of codes: combinations are few."""
     said = " ".join(
         rf"WHEN regexp_matches(mots, '\b(?:{words})\b') THEN '{code}'"
         for code, words in _KIND_WORDS.items()
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE n_typed AS
-        WITH lus AS MATERIALIZED (
-            SELECT r.n, r.entite, r.nature, r.themes, r.familles, r.statut, r.itinerant,
-                CASE WHEN list_contains({_codes("type")}, r.type) THEN r.type END AS type_source,
-                CASE WHEN type_source IS NULL AND r.entite = 'initiative'
-                    THEN cle_commune(m.nom) END AS mots
-            FROM n_raw r JOIN n_name m ON r.n = m.n)
-        SELECT n, entite, nature, themes, familles, statut, itinerant,
-            coalesce(type_source, CASE {said} END) AS type,
-            type_source IS NULL AND type IS NOT NULL AS type_du_nom
-        FROM lus"""
+        WITH types AS MATERIALIZED (
+            SELECT type FROM (SELECT DISTINCT type FROM n_raw)
+            WHERE list_contains({_codes("type")}, type)),
+        nommes AS MATERIALIZED (
+            SELECT n, CASE {said} END AS type FROM (
+                SELECT r.n, cle_commune(m.nom) AS mots
+                FROM n_raw r JOIN n_name m ON r.n = m.n
+                WHERE r.entite = 'initiative'
+                    AND (r.type IS NULL OR r.type NOT IN (SELECT type FROM types))))
+        SELECT r.n, r.entite, r.nature, r.themes, r.familles, r.statut, r.itinerant,
+            coalesce(t.type, d.type) AS type, d.type IS NOT NULL AS type_du_nom,
+            concat_ws(chr(31), r.entite, coalesce(t.type, d.type, ''), coalesce(r.nature, ''),
+                coalesce(array_to_string(r.themes, '|'), ''),
+                coalesce(array_to_string(r.familles, '|'), '')) AS cle
+        FROM n_raw r LEFT JOIN types t ON r.type = t.type LEFT JOIN nommes d ON r.n = d.n"""
     )
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE n_kinds AS
         WITH distincts AS MATERIALIZED (
-            SELECT {key} AS cle, any_value(entite) AS entite, any_value(type) AS type,
+            SELECT cle, any_value(entite) AS entite, any_value(type) AS type,
                 any_value(nature) AS nature, any_value(themes) AS themes,
                 any_value(familles) AS familles
             FROM n_typed GROUP BY cle),
@@ -89,21 +118,9 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             len(familles) = 0 AND len(familles_type) > 0 AS familles_par_defaut
         FROM defauts"""
     )
-    con.execute(
-        f"""CREATE OR REPLACE TEMP TABLE n_class AS
-        WITH lus AS MATERIALIZED (
-            SELECT n, {key} AS cle, statut AS statut_source, itinerant AS itinerant_source,
-                lower(trim(statut)) AS s, lower(trim(itinerant)) AS i
-            FROM n_typed)
-        SELECT l.n, l.statut_source, l.itinerant_source, k.type, k.nature, k.themes, k.familles,
-            CASE WHEN s IS NULL THEN 'publie' {statuses}
-                WHEN regexp_matches(s, '^-\\d+$') THEN 'retire' END AS statut_lu,
-            CASE WHEN m.personne AND coalesce(statut_lu, 'publie') = 'publie' THEN 'a_verifier'
-                ELSE coalesce(statut_lu, 'publie') END AS statut,
-            CASE WHEN i IN ({_YES}) THEN true WHEN i IN ({_NO}) THEN false END AS itinerant,
-            k.nature_par_defaut, k.themes_par_defaut, k.familles_par_defaut
-        FROM lus l JOIN n_kinds k ON l.cle = k.cle JOIN n_name m ON l.n = m.n"""
-    )
+
+
+def _journal(con: duckdb.DuckDBPyConnection) -> None:
     for column in ("type", "nature"):
         reject(
             con,
