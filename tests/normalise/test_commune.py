@@ -10,14 +10,15 @@ import pytest
 
 from lowtech_data import reference
 
-from .support import each, rules_of_each
+from .support import clean, each, one, rules, rules_of_each
 
 _COMMUNES = pq.read_table(reference.REFERENCE_DIR / "communes.parquet")
 
 
 def at(code: str) -> dict[str, str]:
     """The position of a commune's centre, as a source would write it, some 200 m off."""
-    row = _COMMUNES.filter(pc.equal(_COMMUNES["code"], code)).to_pylist()[0]
+    known = pc.and_(pc.equal(_COMMUNES["code"], code), pc.is_valid(_COMMUNES["latitude"]))
+    row = _COMMUNES.filter(known).to_pylist()[0]
     return {"latitude": f"{row['latitude'] + 0.001:.5f}", "longitude": f"{row['longitude']:.5f}"}
 
 
@@ -227,3 +228,61 @@ def test_no_region_of_a_real_listing_becomes_a_commune():
         ]
     assert len(rows) == 159
     assert codes(*rows) == [None] * len(rows)
+
+
+def test_two_of_name_postcode_and_point_outweigh_the_third():
+    olivet = {"adresse": "12 rue Haute<br>Olivet - 45160", "commune": "Orléans"}
+    two = {"adresse": "49 chemin Vert, 62340 Bouquehault. 62100 Calais"}
+    check(
+        [
+            ({"commune": "Bourg-en-Bresse", "code_postal": "01440", **at("01451")}, "01451"),
+            ({"commune": "Bourg-en-Bresse", "code_postal": "01440", **at("01053")}, "01053"),
+            ({"commune": "Pont-de-Claix", "code_postal": "38000"}, "38317"),
+            ({"commune": "Sophia Antipolis", "code_insee": "14327", **at("06152")}, None),
+            ({"commune": "Sophia Antipolis", "code_insee": "06152", **at("06152")}, "06152"),
+            ({"commune": "Nantes", "code_insee": "14327", **at("44109")}, "44109"),
+            (olivet, "45232"),
+            ({**olivet, **at("45232")}, "45232"),
+            ({**olivet, **at("45234")}, "45234"),
+            ({**olivet, "code_postal": "45000"}, "45234"),
+            ({**two, **at("62161")}, "62161"),
+            ({**two, **at("62193")}, "62193"),
+        ]
+    )
+
+
+def test_small_words_and_articles_may_be_missing():
+    check(
+        [
+            ({"commune": "Village Lac de Paladru", "code_postal": "38700"}, "38292"),
+            ({"commune": "La grève sur le mignon", "code_postal": "17170"}, "17182"),
+            ({"commune": "Péone-Valberg", "code_postal": "6094", **at("06094")}, "06094"),
+            ({"commune": "Valberg", "code_postal": "6094"}, None),
+        ]
+    )
+
+
+def test_a_code_written_as_a_postcode_is_not_published():
+    fiche = one(commune="Péone", code_postal="6094")
+    assert (fiche["code_insee"], fiche["code_postal"]) == ("06094", "06470")
+    assert ("code_postal", "code_postal_contredit") in rules(commune="Péone", code_postal="6094")
+
+
+def test_a_position_gives_the_district_when_it_is_certain():
+    rows = [
+        {"commune": "Paris", "latitude": "48.892", "longitude": "2.345"},
+        {"commune": "Paris", "latitude": "48.8566", "longitude": "2.3522"},
+        {
+            "commune": "Lyon",
+            "adresse": "2 place Haute",
+            "latitude": "45.7300",
+            "longitude": "4.8370",
+        },
+    ]
+    assert [fiche["code_arrondissement"] for fiche in each(*rows)] == ["75118", None, "69387"]
+
+
+def test_what_is_no_commune_in_the_postcode_is_not_shown():
+    found = clean({"code_postal": "zoe quenneville"}, {"code_postal": "zoe at quenneville dot fr"})
+    assert {row["champ"] for row in found.rejects.to_pylist()} == {"code_postal"}
+    assert [fiche["commune"] for fiche in found.fiches.to_pylist()] == [None, None]

@@ -24,7 +24,9 @@ def located(con, *points):
         f"CREATE OR REPLACE TEMP TABLE points AS FROM (VALUES {values}) p(latitude, longitude)"
     )
     position.locate(con, "points", "lieux")
-    found = con.execute("FROM lieux").fetchall()
+    found = con.execute(
+        "SELECT latitude, longitude, code_insee, code_arrondissement, certain FROM lieux"
+    ).fetchall()
     return {(row[0], row[1]): row[2:] for row in found}
 
 
@@ -138,3 +140,15 @@ def test_what_is_certain_is_also_what_is_around(con, points):
         around = near(con, latitude, longitude, 1.0)
         assert (code is None) or around[code] == 0
         assert not certain or min(around, key=lambda c: around[c]) == code
+
+
+def test_a_district_is_certain_away_from_its_border(con):
+    con.execute(
+        """CREATE OR REPLACE TEMP TABLE points AS
+        FROM (VALUES (48.892, 2.345), (43.2965, 5.3698)) p(latitude, longitude)"""
+    )
+    position.locate(con, "points", "lieux")
+    found = con.execute(
+        "SELECT code_arrondissement, arrondissement_certain FROM lieux ORDER BY ALL"
+    ).fetchall()
+    assert found == [("13202", False), ("75118", True)]

@@ -7,8 +7,8 @@ then said not to be certain. Overseas collectivities have no contour, and are no
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -90,8 +90,8 @@ def locate(con: duckdb.DuckDBPyConnection, points: str, into: str) -> None:
 
     `points` is a table or a subquery with `latitude` and `longitude` (WGS 84, degrees). Columns:
     `latitude`, `longitude`, `code_insee`, `code_arrondissement` (empty when no contour holds the
-    point) and `certain`: the commune, not the district, is the same in the rows above and below,
-    and on both sides at the height of a row.
+    point), `certain`: the commune, not the district, is the same in the rows above and below, and
+    on both sides at the height of a row; and `arrondissement_certain`, the same of the district.
     """
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE {into} AS
@@ -112,44 +112,57 @@ def locate(con: duckdb.DuckDBPyConnection, points: str, into: str) -> None:
         reunis AS (
             SELECT latitude, longitude, any_value(code_insee) FILTER (au_point) AS code_insee,
                 any_value(code_arrondissement) FILTER (au_point) AS code_arrondissement,
+                count(code_arrondissement) = 9
+                    AND min(code_arrondissement) = max(code_arrondissement)
+                    AS arrondissement_certain,
                 count(*) = 9 AND min(code_insee) = max(code_insee) AND NOT bool_or(partage)
                     AS certain
             FROM lus GROUP BY latitude, longitude)
         SELECT p.latitude, p.longitude, r.code_insee, r.code_arrondissement,
-            coalesce(r.certain, false) AS certain
+            coalesce(r.certain, false) AS certain,
+            coalesce(r.arrondissement_certain, false) AS arrondissement_certain
         FROM points p LEFT JOIN reunis r ON p.latitude = r.latitude AND p.longitude = r.longitude"""
     )
 
 
-def around(con: duckdb.DuckDBPyConnection, points: str, into: str, km: float) -> None:
+def around(
+    con: duckdb.DuckDBPyConnection, points: str, into: str, km: float | Literal["km"]
+) -> None:
     """Make the temporary table `into`: the communes whose contour is within `km` of each point.
 
-    `points` as in `locate`. Columns: `latitude`, `longitude`, `code_insee`, `km` (0 inside;
-    right to about the height of a row).
+    `points` as in `locate`; with `km` itself as the distance, they have a column of that name, and
+    each point once. Columns: `latitude`, `longitude`, `code_insee`, `km` (0 inside; right to about
+    the height of a row).
     """
-    rows = math.ceil(km / KM_PER_DEGREE * ROWS_PER_DEGREE)
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE {into} AS
         WITH points AS MATERIALIZED (
-            SELECT DISTINCT latitude, longitude, floor(latitude * {ROWS_PER_DEGREE})::INT AS rang,
+            SELECT DISTINCT latitude, longitude, {km} AS rayon,
+                floor(latitude * {ROWS_PER_DEGREE})::INT AS rang,
                 longitude * {UNITS_PER_DEGREE} AS x,
                 {KM_PER_DEGREE} * cos(radians(latitude)) / {UNITS_PER_DEGREE} AS km_par_unite
             FROM ({_relation(points)}) WHERE isfinite(latitude) AND isfinite(longitude)),
+        rangs AS (
+            SELECT *, unnest(range(
+                rang - ceil(rayon / {KM_PER_DEGREE / ROWS_PER_DEGREE})::INT,
+                rang + ceil(rayon / {KM_PER_DEGREE / ROWS_PER_DEGREE})::INT + 1))::INT AS ligne
+            FROM points),
         lignes AS (
-            SELECT *, rang + ecart AS ligne, unnest(range(
-                    floor((x - {km} / km_par_unite) / {_SLICE})::INT,
-                    floor((x + {km} / km_par_unite) / {_SLICE})::INT + 1))::INT AS tranche,
-                greatest(abs(latitude * {ROWS_PER_DEGREE} - (rang + ecart + 0.5)) - 0.5, 0)
+            SELECT *, unnest(range(
+                    floor((x - rayon / km_par_unite) / {_SLICE})::INT,
+                    floor((x + rayon / km_par_unite) / {_SLICE})::INT + 1))::INT AS tranche,
+                greatest(abs(latitude * {ROWS_PER_DEGREE} - (ligne + 0.5)) - 0.5, 0)
                     * {KM_PER_DEGREE / ROWS_PER_DEGREE} AS km_de_la_ligne
-            FROM points, (SELECT unnest(range(-{rows}, {rows} + 1))::INT AS ecart)),
+            FROM rangs),
         lus AS (
             SELECT l.latitude, l.longitude, c.code,
                 sqrt(km_de_la_ligne ** 2
                     + (greatest(c.debut - x, x - c.fin, 0) * km_par_unite) ** 2) AS km
-            FROM lignes l JOIN ref_tranches c ON l.ligne = c.rang AND l.tranche = c.tranche)
+            FROM lignes l JOIN ref_tranches c ON l.ligne = c.rang AND l.tranche = c.tranche
+            WHERE sqrt(km_de_la_ligne ** 2
+                + (greatest(c.debut - x, x - c.fin, 0) * km_par_unite) ** 2) <= l.rayon)
         SELECT l.latitude, l.longitude, c.code_insee, min(l.km) AS km
-        FROM lus l JOIN ref_contours_codes c ON l.code = c.code
-        WHERE l.km <= {km} GROUP BY ALL"""
+        FROM lus l JOIN ref_contours_codes c ON l.code = c.code GROUP BY ALL"""
     )
 
 
