@@ -1,4 +1,4 @@
-from .support import clean, one, read
+from .support import clean, one, read, rules
 
 
 def test_damaged_text_is_repaired_and_sound_text_is_kept():
@@ -47,3 +47,9 @@ def test_a_description_becomes_a_short_line_cut_at_a_word():
 def test_other_names_are_unique_and_are_not_the_name():
     fiche = one(nom="Le Labo", noms_alternatifs=["LE LABO", "Labo 3D", "labo 3d", " "])
     assert fiche["noms_alternatifs"] == ["Labo 3D"]
+
+
+def test_lost_characters_are_told_and_the_text_kept():
+    row = {"nom": "Caf\ufffd des Communs", "description": "Un lieu ouvert"}
+    assert one(**row)["nom"] == "Caf\ufffd des Communs"
+    assert rules(**row) == {("nom", "caracteres_perdus")}

@@ -68,6 +68,7 @@ _WIDE_CHARACTER = re.compile(
 _ENTITY = re.compile(r"&[#A-Za-z]")
 _MOJIBAKE_PYTHON = re.compile("[ÂÃÄÅÐâ][\x80-\xbf\u0152-\u2122]")
 _MAX_ROUNDS = 8
+_LOST_CHARACTER = 0xFFFD
 
 _READ_SCHEMA = pa.schema([("v", pa.string()), ("t", pa.string()), ("regle", pa.string())])
 
@@ -206,6 +207,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     )
     _rows(con)
     _personal_rejects(con)
+    _lost_characters(con)
 
 
 def _rows(con: duckdb.DuckDBPyConnection) -> None:
@@ -225,3 +227,13 @@ def _personal_rejects(con: duckdb.DuckDBPyConnection) -> None:
                 f"""INSERT INTO n_rejects SELECT r.n, '{column}', '{flag}_retire', '{shown}'
                 FROM n_raw r JOIN n_text d ON r.{column} = d.v WHERE d.{flag}"""
             )
+
+
+def _lost_characters(con: duckdb.DuckDBPyConnection) -> None:
+    """Tell of the sign that a wrong decoding leaves: no rule can know what it stood for."""
+    found = " UNION ALL ".join(
+        f"SELECT n, '{c}', 'caracteres_perdus', {c}_montre FROM n_txt"
+        f" WHERE contains({c}, chr({_LOST_CHARACTER}))"
+        for c in TEXT_COLUMNS
+    )
+    con.execute(f"INSERT INTO n_refused {found}")
