@@ -108,12 +108,25 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     A person's address is not kept, nor the name of the person at whose place an address is.
     """
     read = ", chr(31), ".join(f"coalesce({column}, '')" for column in _READ_COLUMNS)
+    # Many listings end every address with its postcode and commune: what is left is most often a
+    # plain street, and is not read one by one.
     con.execute(
         f"""CREATE OR REPLACE TEMP TABLE n_streets AS
-        SELECT t.n, concat({read}) AS v FROM n_txt t JOIN n_commune c ON t.n = c.n
-        WHERE regexp_matches(t.adresse, {literal(_SIGN)})
-            OR length(t.adresse) > {street.MAX_CHARACTERS}
-            OR t.complement_adresse IS NOT NULL"""
+        WITH signes AS (
+            SELECT t.n, concat({read}) AS v, t.adresse, t.complement_adresse,
+                c.code_postal || ' ' || c.commune AS fin
+            FROM n_txt t JOIN n_commune c ON t.n = c.n
+            WHERE regexp_matches(t.adresse, {literal(_SIGN)})
+                OR length(t.adresse) > {street.MAX_CHARACTERS}
+                OR t.complement_adresse IS NOT NULL),
+        coupes AS (
+            SELECT n, v, CASE WHEN complement_adresse IS NULL
+                    AND ends_with(lower(adresse), lower(fin))
+                THEN rtrim(left(adresse, length(adresse) - length(fin)), ' ,') END AS courte
+            FROM signes)
+        SELECT n, v, CASE WHEN length(courte) <= {street.MAX_CHARACTERS}
+            AND NOT regexp_matches(courte, {literal(_SIGN)}) THEN courte END AS courte
+        FROM coupes"""
     )
     given_names: set[str] = set()
 
@@ -123,15 +136,18 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             given_names.update(prenom for (prenom,) in rows)
         return _split(written, given_names)
 
-    dictionary(con, "n_streets_read", "SELECT v FROM n_streets", split, _READ_SCHEMA)
+    dictionary(
+        con, "n_streets_read", "SELECT v FROM n_streets WHERE courte IS NULL", split, _READ_SCHEMA
+    )
     con.execute(
         """CREATE OR REPLACE TEMP TABLE n_address AS
         SELECT t.n,
-            CASE WHEN m.personne THEN NULL WHEN s.n IS NULL THEN t.adresse ELSE d.voie END
-                AS adresse,
+            CASE WHEN m.personne THEN NULL WHEN s.n IS NULL THEN t.adresse
+                ELSE coalesce(s.courte, d.voie) END AS adresse,
             CASE WHEN NOT m.personne THEN d.complement END AS complement_adresse,
             m.personne AND coalesce(t.adresse, t.complement_adresse) IS NOT NULL AS cachee,
-            d.region, d.regles, d.ajoute, d.tiers_voie, d.tiers_complement,
+            d.region, d.ajoute, d.tiers_voie, d.tiers_complement,
+            CASE WHEN s.courte IS NULL THEN d.regles ELSE 'commune_retiree' END AS regles,
             CASE WHEN NOT m.personne AND NOT coalesce(d.tiers_voie, false)
                     AND coalesce(t.adresse_regle, '') NOT LIKE '%personnelle%'
                 THEN t.adresse_montre END AS ecrite,
@@ -140,7 +156,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
                 THEN t.complement_adresse_montre END AS complement_ecrit,
             t.adresse_regle, t.complement_adresse_regle
         FROM n_txt t JOIN n_name m ON t.n = m.n LEFT JOIN n_streets s ON t.n = s.n
-        LEFT JOIN n_streets_read d ON s.v = d.v"""
+        LEFT JOIN n_streets_read d ON s.v = d.v AND s.courte IS NULL"""
     )
     con.execute(
         """INSERT INTO n_rejects
