@@ -1,4 +1,4 @@
-from .support import clean, read, rules_of_each
+from .support import clean, one, read, rules, rules_of_each
 
 
 def test_only_landlines_are_published():
@@ -328,3 +328,16 @@ def test_a_hostile_web_address_is_read_in_bounded_time():
     texts = ("http" + " " * 100_000, "a" * 100_000, "(" * 100_000, "&amp;" * 20_000, "h;" * 50_000)
     rows = [{"site_web": text} for text in texts]
     assert [fiche["site_web"] for fiche in clean(*rows).fiches.to_pylist()] == [None] * len(texts)
+
+
+def test_the_landline_of_a_person_is_not_published():
+    fiche = one(nom="Mme Martin", telephone="02 98 00 12 34")
+    assert fiche["telephone"] is None
+    assert ("telephone", "telephone_de_personne_possible") in rules(
+        nom="Mme Martin", telephone="02 98 00 12 34"
+    )
+
+
+def test_a_private_character_does_not_hide_a_number():
+    fiche = one(description="Appelez le 06\ue0004172 11 22 pour venir")
+    assert "4172" not in fiche["resume"]

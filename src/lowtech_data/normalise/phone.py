@@ -150,7 +150,7 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
     """Make `n_phone`: `telephone` (E.164 or nothing), for rows that give or say one.
 
     When the field gives none, the first landline of the description, the hours, the address or the
-    name is taken; not for a person, whose landline is at home.
+    name is taken. A person's is not kept: it rings at home.
     """
     _given(con)
     _from_texts(con)
@@ -190,6 +190,10 @@ def _given(con: duckdb.DuckDBPyConnection) -> None:
         UNION ALL
         SELECT r.n, r.telephone, d.telephone, d.mobile, d.refus
         FROM n_raw r JOIN n_phones_read d ON r.telephone = d.v"""
+    )
+    con.execute(
+        """UPDATE n_phone_given SET telephone = NULL, refus = 'telephone_de_personne_possible'
+        FROM n_name m WHERE n_phone_given.n = m.n AND m.personne AND telephone IS NOT NULL"""
     )
     con.execute(
         """INSERT INTO n_rejects SELECT n, 'telephone', 'mobile_ecarte', '•• •• •• •• ••'
