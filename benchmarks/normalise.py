@@ -153,7 +153,7 @@ def clean(path: Path) -> None:
         pq.ParquetWriter(path.with_name("transfo.parquet"), TRANSFORMATION_SCHEMA) as changes,
         pq.ParquetWriter(path.with_name("rejets.parquet"), REJECT_SCHEMA) as rejects,
     ):
-        for part in normalise.batches(con, raw):
+        for part in normalise.batches(con, raw, as_of=datetime.now(UTC).date()):
             fiches.write_table(part.fiches)
             changes.write_table(part.transformations)
             rejects.write_table(part.rejects)

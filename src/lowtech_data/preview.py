@@ -58,7 +58,7 @@ def preview(
     harvest = capture.harvest(source, platform, registry, store, client, now=now)
     extraction = READER.extract(source, harvest.pages)
     with normalise.workbench() as con:
-        clean = normalise.normalise(con, extraction.fiches)
+        clean = normalise.normalise(con, extraction.fiches, as_of=now.date())
         unread = normalise.showable(con, extraction.rejects)
     fiches = clean.fiches.num_rows
     lost = extraction.left_out + extraction.unreadable + extraction.repeated

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -248,12 +248,13 @@ def _read_and_clean(
         files.new_directory(warehouse.snapshot_link(source.id).parent) as parts,
     ):
         rejects = normalise.showable(con, extraction.rejects)
+        as_of = date.fromisoformat(harvest.started[:10])
         with ExitStack() as stack:
             writers = {
                 name: stack.enter_context(pq.ParquetWriter(parts / name, schema))
                 for name, schema in _CLEAN.items()
             }
-            for part in normalise.batches(con, extraction.fiches):
+            for part in normalise.batches(con, extraction.fiches, as_of=as_of):
                 for name, writer in writers.items():
                     writer.write_table(getattr(part, name))
         del extraction

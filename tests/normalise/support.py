@@ -1,6 +1,7 @@
 """Raw fiches for tests, and clean fiches written back as raw ones."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -8,6 +9,8 @@ import pyarrow as pa
 
 from lowtech_data.extract.base import LIST_FIELDS, RAW_SCHEMA
 from lowtech_data.normalise import Normalised, normalise
+
+AS_OF = date(2026, 11, 21)
 
 _CONNECTION = duckdb.connect()
 
@@ -41,7 +44,7 @@ def raw_table(*rows: dict[str, Any]) -> pa.Table:
 
 
 def clean(*rows: dict[str, Any]) -> Normalised:
-    return normalise(_CONNECTION, raw_table(*rows))
+    return normalise(_CONNECTION, raw_table(*rows), as_of=AS_OF)
 
 
 def one(**row: Any) -> dict[str, Any]:
@@ -92,4 +95,4 @@ def as_raw(fiches: pa.Table) -> pa.Table:
 
 
 def again(fiches: pa.Table) -> pa.Table:
-    return normalise(_CONNECTION, as_raw(fiches)).fiches
+    return normalise(_CONNECTION, as_raw(fiches), as_of=AS_OF).fiches

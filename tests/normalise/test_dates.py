@@ -47,6 +47,7 @@ REFUSED = [
     ("2021-05", "date_incomplete"),
     ("05/2021", "date_incomplete"),
     ("3000-01-01", "date_hors_bornes"),
+    ("2026-11-23", "date_hors_bornes"),
     ("1889-05-06", "date_hors_bornes"),
     ("01/01/1970", "date_par_defaut"),
     ("0000-00-00 00:00:00", "date_par_defaut"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from queue import Empty, SimpleQueue
 from types import ModuleType
 
@@ -120,16 +121,18 @@ def normalise(
     con: duckdb.DuckDBPyConnection,
     raw: pa.Table,
     *,
+    as_of: date,
     personal_names: Collection[str] = name.GIVEN_NAMES,
 ) -> Normalised:
     """Clean raw fiches (`extract.base.RAW_SCHEMA`).
 
     `con` is an in-memory connection, such as `workbench` lends: temporary tables and macros are
-    made in it, once for all the calls that share it. `personal_names` are the given names, folded,
-    by which a name is taken for a person's. Raises `ReferenceMissingError` when the bundled
+    made in it, once for all the calls that share it. `as_of` is the day of the harvest: no later
+    date is believed. `personal_names` are the given names, folded, by which a name is taken for a
+    person's. Raises `ReferenceMissingError` when the bundled
     reference is not there.
     """
-    parts = [NOTHING, *batches(con, raw, personal_names=personal_names)]
+    parts = [NOTHING, *batches(con, raw, as_of=as_of, personal_names=personal_names)]
     return Normalised(
         fiches=pa.concat_tables([part.fiches for part in parts]),
         transformations=pa.concat_tables([part.transformations for part in parts]),
@@ -141,6 +144,7 @@ def batches(
     con: duckdb.DuckDBPyConnection,
     raw: pa.Table,
     *,
+    as_of: date,
     personal_names: Collection[str] = name.GIVEN_NAMES,
 ) -> Iterator[Normalised]:
     """What `normalise` gives, in parts that follow each other: memory does not grow with them."""
@@ -150,7 +154,7 @@ def batches(
     )
     try:
         for start in range(0, raw.num_rows, BATCH_ROWS):
-            yield _batch(con, raw.take(order.slice(start, BATCH_ROWS)))
+            yield _batch(con, raw.take(order.slice(start, BATCH_ROWS)), as_of)
     finally:
         _clear(con)
 
@@ -174,7 +178,7 @@ def _install(con: duckdb.DuckDBPyConnection, given_names: Collection[str]) -> No
     dates.install(con)
 
 
-def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> Normalised:
+def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table, as_of: date) -> Normalised:
     _clear(con)
     numbered = raw.append_column("n", pa.array(range(raw.num_rows), pa.int64()))
     con.register("n_input", numbered)
@@ -190,6 +194,8 @@ def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> Normalised:
     coordinates.stage(con)
     for kind in (phone, mail, web, classification, summary):
         kind.stage(con)
+    if any(_is_given(raw.column(column)) for column in ("date_maj", "date_publication")):
+        dates.stage(con, as_of)
     for kind, columns in _SELDOM.items():
         if any(_is_given(raw.column(column)) for column in columns):
             kind.stage(con)
@@ -200,7 +206,6 @@ def _batch(con: duckdb.DuckDBPyConnection, raw: pa.Table) -> Normalised:
 
 _SELDOM: dict[ModuleType, tuple[str, ...]] = {
     identifiers: ("siret", "rna", "identifiants"),
-    dates: ("date_maj", "date_publication"),
     hours: ("horaires",),
     licence: ("licence",),
     resource: ("nature_ressource", "etapes", "difficulte", "duree", "cout", "langue"),

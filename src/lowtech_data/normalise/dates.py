@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import duckdb
 
 from lowtech_data.normalise.journal import change, reject
 from lowtech_data.normalise.personal import literal
 
-MIN_YEAR, MAX_YEAR = 1990, 2100
-"""Outside, a date is a mistake: no listing of initiatives is older, none is of next century."""
+MIN_YEAR = 1990
+"""Before, a date is a mistake: no listing of initiatives is older."""
 
 DEFAULT_DAYS = ("1970-01-01", "1900-01-01", "0001-01-01", "1899-12-30")
 """Days that programs write when they have none: the zero of their calendars."""
@@ -81,8 +83,12 @@ def install(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def stage(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `n_dates`: `date_maj` and `date_publication`, as ISO days."""
+def stage(con: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    """Make `n_dates`: `date_maj` and `date_publication`, as ISO days.
+
+    A day after `as_of` is refused, but for the next one, which has begun elsewhere.
+    """
+    latest = literal((as_of + timedelta(days=1)).isoformat())
     plain = ", ".join(
         f"CASE WHEN regexp_matches({c}, '{_PLAIN}') THEN left({c}, 10) END AS {c}_net"
         for c in _COLUMNS
@@ -101,8 +107,8 @@ def stage(con: duckdb.DuckDBPyConnection) -> None:
             WHEN {c}_lu IN ({defaults}) OR regexp_matches({c}_x, '{_ZERO}') THEN 'date_par_defaut'
             WHEN {c}_lu IS NULL AND regexp_matches({c}_x, '{_PARTIAL}') THEN 'date_incomplete'
             WHEN {c}_lu IS NULL THEN 'date_illisible'
-            WHEN NOT coalesce(try_cast(left({c}_lu, 4) AS INTEGER), 0)
-                BETWEEN {MIN_YEAR} AND {MAX_YEAR} THEN 'date_hors_bornes' END AS {c}_refus"""
+            WHEN {c}_lu NOT BETWEEN '{MIN_YEAR}' AND {latest}
+                THEN 'date_hors_bornes' END AS {c}_refus"""
         for c in _COLUMNS
     )
     kept = ", ".join(
