@@ -328,3 +328,23 @@ def test_any_text_loads_or_is_refused_with_a_reason(
     else:
         refused = ("une liste vide est un registre",) if not loaded.sources else ()
     assert refused
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("licence: licence ouverte", "licence inconnue : « licence ouverte » ; attendu odbl-1.0"),
+        ("licence: aucune", "sans licence dite, republication: faits_et_lien au plus"),
+    ],
+)
+def test_a_licence_is_known_and_respected(tmp_path: Path, change: str, told: str) -> None:
+    text = re.sub(r"licence: .*", change, MINIMAL)
+    assert "republication: complete" in text
+    with pytest.raises(registry.RegistryError, match=re.escape(told)):
+        registry.load(write(tmp_path, text))
+
+
+def test_an_active_source_says_where_its_key_and_name_are(tmp_path: Path) -> None:
+    with pytest.raises(registry.RegistryError, match=r"champs\.nom : attendu"):
+        registry.load(write(tmp_path, MINIMAL), None, None, {"gogocarto": ["cle_source"]})
+    registry.load(write(tmp_path, MINIMAL), None, None, {"gogocarto": ["cle_source", "nom"]})

@@ -96,6 +96,7 @@ def test_the_sample_shows_what_the_base_is_for(table):
     rejects = table("rejets")
     assert len(rejects) >= 10
     assert {r["regle"] for r in rejects} <= codes_of("rejet_regle")
+    assert all(code["libelle_fr"] and code["label_en"] for code in table("codes"))
     assert len(table("ressources")) >= 50
 
 

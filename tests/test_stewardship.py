@@ -99,6 +99,27 @@ def test_a_preview_counts_and_stores_no_fiche(tmp_path: Path):
         preview.preview(registry["neuve"], registry, project.warehouse, now=NOW, client=None)
 
 
+def test_a_preview_without_a_fiche_says_why(tmp_path: Path):
+    project = Project(tmp_path)
+    project.listing("vide", [row | {"nom": ""} for row in place_rows("a", 3)])
+    registry = project.registry()
+    found = preview.preview(registry["vide"], registry, project.warehouse, now=NOW, client=None)
+    assert (found.read, found.fiches, found.refused) == (3, 0, 3)
+    assert [refusal.rule for refusal in found.refusals if refusal.loses_records] == ["nom_absent"]
+    assert found.examples == ()
+
+
+def test_a_first_harvest_without_a_fiche_says_why_and_what_to_do(tmp_path: Path):
+    project = Project(tmp_path)
+    project.curated.mkdir()
+    project.listing("bonne", place_rows("a"), donnees_du="2026-11-01")
+    project.listing("vide", [row | {"nom": ""} for row in place_rows("a", 3)])
+    project.run("2026-11-20")
+    (found,) = diagnose.diagnose(project.registry(), project.warehouse)
+    assert "aucune fiche sur 3 lues : sans nom (3)" in found.what
+    assert found.advice.startswith("lowtech sources preview vide")
+
+
 def test_a_diagnosis_says_since_when_and_what_to_do(tmp_path: Path):
     project = Project(tmp_path)
     project.curated.mkdir()

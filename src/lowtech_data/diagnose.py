@@ -15,7 +15,10 @@ from lowtech_data.warehouse import Warehouse
 
 _ADVICE = {
     "erreur_acces": "ouvrir l’adresse dans un navigateur ; si la liste a fermé, etat: retiree",
-    "rejetee_qualite": "comparer la réponse à la plateforme déclarée, puis corriger les options",
+    "rejetee_qualite": (
+        "vérifier que url mène bien à la liste, puis la plateforme et les options "
+        "(lowtech sources preview)"
+    ),
     "rejetee_volume": (
         "si la baisse est vraie, mettre bornes.max sous l’ancien nombre, et bornes.min sous le "
         "nouveau ; sinon corriger les options"
@@ -75,9 +78,15 @@ def _finding(source: Source, state: State | None) -> Finding | None:
         source.id,
         f"{last.statut} : {last.message}{kept}",
         _failing_since(state.harvests),
-        _ADVICE.get(last.statut, "relire le message"),
+        _advice(source, state),
         failing=True,
     )
+
+
+def _advice(source: Source, state: State) -> str:
+    if state.last is None or state.data_date is None:
+        return f"lowtech sources preview {source.id} montre ce qui est lu et ce qui est refusé"
+    return _ADVICE.get(state.last.statut, "relire le message")
 
 
 def _failing_since(harvests: tuple[HarvestRow, ...]) -> str | None:

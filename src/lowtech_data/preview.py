@@ -77,10 +77,11 @@ def preview(
 
 def _examples(fiches: pa.Table) -> tuple[str, ...]:
     step = max(1, fiches.num_rows // EXAMPLES)
-    chosen = fiches.take(list(range(0, fiches.num_rows, step))[:EXAMPLES])
+    rows = range(0, fiches.num_rows, step)[:EXAMPLES]
+    chosen = (fiches.slice(row, 1).to_pylist()[0] for row in rows)
     return tuple(
         " · ".join(filter(None, (row["nom"], row["adresse"], row["commune"], row["type"])))
-        for row in chosen.to_pylist()
+        for row in chosen
     )
 
 

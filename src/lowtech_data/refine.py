@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -404,7 +404,14 @@ def _reference_tables(con: duckdb.DuckDBPyConnection) -> None:
         con,
         "codes",
         [
-            {"liste": name, **asdict(code), "uri": None}
+            {
+                "liste": name,
+                "code": code.code,
+                "libelle_fr": code.label_fr,
+                "label_en": code.label_en,
+                "definition": code.definition,
+                "uri": None,
+            }
             for name, codes in LISTS.items()
             for code in codes
         ],

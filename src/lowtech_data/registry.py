@@ -23,6 +23,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lowtech_data.model import codes_of
 
+LICENCE = (
+    r"cc-by(?:-nc)?(?:-sa|-nd)?(?:-[1-4]\.[05])?|cc0(?:-1\.0)?|odbl-1\.0|lov[12]|mit"
+    r"|cern-ohl(?:-1\.2)?|cern-ohl-[swp]-2\.0|gfdl(?:-1\.3)?|gpl-3\.0|odc-by-1\.0"
+    r"|domaine_public|par_fiche|aucune"
+)
+"""Identifiers of licences, in lower case, with a version when it is known."""
+
+FACTS = "faits"
+"""Licence of a source made of facts read in a document: facts have no author."""
+
 MAX_FILE_BYTES = 2_000_000
 """A registry of a few hundred sources is a hundred times smaller; beyond, the file is not ours."""
 
@@ -185,7 +195,7 @@ class Source(Strict):
     etat: _code("source_etat") = "active"  # type: ignore[valid-type]
     motif_etat: str | None = None
     licence: str
-    """SPDX-like, in lower case: `odbl-1.0`, `lov2`, `cc-by-4.0`, `aucune`, `par_fiche`, `faits`."""
+    """An identifier of `LICENCE`, or `faits`."""
     attribution: str | None = None
     republication: _code("republication")  # type: ignore[valid-type]
     frequence: _code("frequence") = "hebdomadaire"  # type: ignore[valid-type]
@@ -232,6 +242,16 @@ class Source(Strict):
             raise ValueError("attendu : https://… ou un chemin relatif au fichier des sources")
         return url
 
+    @field_validator("licence")
+    @classmethod
+    def _licence_is_known(cls, licence: str) -> str:
+        if licence != FACTS and not re.fullmatch(LICENCE, licence):
+            raise ValueError(
+                f"licence inconnue : « {licence} » ; attendu odbl-1.0, lov2, cc-by-4.0, "
+                "cc-by-sa-4.0, cc-by-nc-sa, cc0, mit…, par_fiche, faits, ou aucune (non dite)"
+            )
+        return licence
+
     @field_validator("limites")
     @classmethod
     def _limits_under_maximum(cls, limits: Limits) -> Limits:
@@ -245,6 +265,12 @@ class Source(Strict):
     def _state_has_a_reason(self) -> Source:
         if self.etat != "active" and not self.motif_etat:
             raise ValueError(f"motif_etat est attendu quand etat vaut « {self.etat} »")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_taken_without_a_licence(self) -> Source:
+        if self.licence == "aucune" and self.republication == "complete":
+            raise ValueError("sans licence dite, republication: faits_et_lien au plus")
         return self
 
     @model_validator(mode="after")
@@ -347,12 +373,14 @@ def load(
     path: Path,
     option_models: Mapping[str, type[BaseModel]] | None = None,
     targets: Collection[str] | None = None,
+    read_by: Mapping[str, Collection[str]] | None = None,
 ) -> Registry:
     """Read a registry file.
 
     `option_models` maps each known platform to the model of its `options`; a source of a platform
     that is not among them must be `en_pause` or `retiree`. `targets` are the fields that `champs`
-    may name. Without them, options and fields are left to the extractor. Raises `RegistryError`
+    may name, `read_by` those that each platform reads by itself. Without them, options and fields
+    are left to the extractor. Raises `RegistryError`
     with every problem found.
     """
     file = _File.read(path)
@@ -369,6 +397,7 @@ def load(
             problems += [file.problem(index, loc, text) for loc, text in _messages(error, Source)]
     problems += _duplicates_and_references(file, sources)
     problems += _fields_and_codes(file, sources, targets)
+    problems += _needed(file, sources, read_by or {})
     if option_models is not None:
         problems += _options(file, sources, option_models)
     if len(problems) > MAX_PROBLEMS:
@@ -516,13 +545,31 @@ def _fields_and_codes(
     for index, source in sources:
         for name in source.champs:
             if targets is not None and name not in targets:
-                text = f"champs.{name} : champ inconnu{_nearest(name, sorted(targets))}"
+                near = (
+                    _nearest(name, sorted(targets)) or f" ; champs : {', '.join(sorted(targets))}"
+                )
+                text = f"champs.{name} : champ inconnu{near}"
                 yield file.problem(index, ["champs", name], text)
         for code in source.selection.codes if source.selection else ():
             if code not in source.codes:
                 near = _nearest(code, list(source.codes))
                 text = f"selection.codes : {code!r} n’est pas dans « codes »{near}"
                 yield file.problem(index, ["selection", "codes"], text)
+
+
+def _needed(
+    file: _File,
+    sources: Sequence[tuple[int, Source]],
+    read_by: Mapping[str, Collection[str]],
+) -> Iterator[str]:
+    """Every record of an active source has a key, and a name."""
+    for index, source in sources:
+        if source.etat != "active" or source.plateforme not in read_by:
+            continue
+        for name in ("cle_source", "nom"):
+            if name not in source.champs and name not in read_by[source.plateforme]:
+                text = f"champs.{name} : attendu ; la plateforme {source.plateforme} ne le lit pas"
+                yield file.problem(index, ["champs"], text)
 
 
 def _options(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -26,7 +27,7 @@ import pyarrow.parquet as pq
 from lowtech_data import capture, extract, files, normalise, reference
 from lowtech_data.extract.base import REJECT_SCHEMA, PayloadError
 from lowtech_data.extract.bounded import READER, ReaderBugError
-from lowtech_data.model import CLEAN_SCHEMA, SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
+from lowtech_data.model import CLEAN_SCHEMA, LISTS, SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
 from lowtech_data.redact import redacted
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
@@ -187,7 +188,7 @@ def refresh(
         _log.error("source %s: %s", source.id, redacted(f"{bug}\n{bug.trace}"))
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(bug))
     drift = _drift(found.rejects)
-    refusal, warnings = _volume(source, found.fiches.num_rows, previous)
+    refusal, warnings = _volume(source, found, previous)
     if refusal:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_volume", refusal)
 
@@ -290,11 +291,14 @@ def _drift(rejects: pa.Table) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _volume(source: Source, found: int, previous: Snapshot | None) -> tuple[str | None, list[str]]:
+def _volume(
+    source: Source, harvested: _Found, previous: Snapshot | None
+) -> tuple[str | None, list[str]]:
     """Why the number of fiches is refused, if it is, and what to say about it otherwise."""
     before = previous.present() if previous else 0
+    found = harvested.fiches.num_rows
     if found == 0:
-        return "aucune fiche : la liste a changé de forme ou de place", []
+        return f"aucune fiche sur {harvested.read} lues{_why_none(harvested)}", []
     if found < source.bornes.min:
         return f"{found} fiches, {source.bornes.min} attendues au moins (bornes.min)", []
     # A maximum under the former number is a steward's word that the listing did shrink.
@@ -308,6 +312,19 @@ def _volume(source: Source, found: int, previous: Snapshot | None) -> tuple[str 
     if before and found > before * MAX_GROWTH:
         warnings.append(f"{found} fiches contre {before} auparavant")
     return None, warnings
+
+
+def _why_none(harvested: _Found) -> str:
+    """The most frequent reasons for which records were lost, in words."""
+    whole = pc.is_in(harvested.rejects["champ"], pa.array(["*", "cle_source"]))
+    rules = Counter(harvested.rejects.filter(whole)["regle"].to_pylist())
+    told = [f"{_REFUSALS.get(rule, rule)} ({count})" for rule, count in rules.most_common(3)]
+    if harvested.left_out:
+        told.append(f"hors sujet ({harvested.left_out})")
+    return f" : {', '.join(told)}" if told else " : la liste a changé de forme ou de place"
+
+
+_REFUSALS = {code.code: code.label_fr.lower() for code in LISTS["rejet_regle"]}
 
 
 def _merge(before: pa.Table | None, found: pa.Table, day: str) -> tuple[pa.Table, dict[str, int]]:

@@ -18,7 +18,7 @@ def make_source(platform: str = "json", **changes: Any) -> Source:
         "editeur": "Essai",
         "plateforme": platform,
         "url": "https://example.org/liste",
-        "licence": "aucune",
+        "licence": "odbl-1.0",
         "republication": "complete",
         "preuve": "vu",
     }

@@ -334,6 +334,12 @@ class TestExport:
             ("association copie, bourg-neuf", "cle_source", "cle_repetee")
         ]
 
+    def test_days_that_the_source_reads_itself_are_left_to_it(self) -> None:
+        champs = export_source().champs | {"horaires": {"etiquettes": {"ma": "Mardi"}}}
+        extraction = run(export_source(champs=champs), make_page(FIXTURES / "yeswiki_export.json"))
+        found = fiches(extraction)['mediatheque "la lanterne, bourg-neuf']
+        assert found["horaires"] == "ma : 9h à 12h et 14h à 17h"
+
     def test_a_namesake_changes_no_key(self) -> None:
         old, new = exported(), exported(datetime_create="03/01/2023 08:00:00", bf_latitude=45.1)
         alone = set(fiches(read_rows(old)))

@@ -74,6 +74,17 @@ def test_the_page_says_what_happened_and_what_to_do():
     assert "- et 1 autre" in page
 
 
+def test_a_failed_harvest_is_not_taken_for_a_good_one():
+    failed = HarvestRow(
+        "2026-11-15T00:00:00Z", None, "rejetee_qualite", message="page de connexion"
+    )
+    never = reports.markdown(source(), State(harvests=(failed,)), [])
+    assert "La moisson du 2026-11-15 a échoué** : page de connexion." in never
+    assert "Tout a été repris" not in never
+    before = State(data_date="2026-11-01", harvests=(*STATE.harvests, failed))
+    assert "Ce qui suit date du 2026-11-01." in reports.markdown(source(), before, [])
+
+
 def test_nothing_refused_is_said():
     assert "Tout a été repris." in reports.markdown(source(), STATE, [])
 

@@ -51,7 +51,8 @@ def load_registry(path: Path) -> registry.Registry:
 
     Raises `registry.RegistryError` with every problem found.
     """
-    return registry.load(path, option_models(), TARGETS)
+    read_by = {name: platform.mapping.keys() for name, platform in PLATFORMS.items()}
+    return registry.load(path, option_models(), TARGETS, read_by)
 
 
 __all__ = [

@@ -10,16 +10,15 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from lowtech_data.registry import LICENCE
+
 NONE = "aucune"
 """What is stated is not a known permission to reuse."""
 
 MAX_CHARACTERS = 500
 """Only the start of a longer text is read."""
 
-_IDENTIFIER = re.compile(
-    r"cc-by(?:-nc)?(?:-sa|-nd)?(?:-[1-4]\.[05])?|cc0(?:-1\.0)?|odbl-1\.0|lov[12]|mit"
-    r"|cern-ohl(?:-1\.2)?|cern-ohl-[swp]-2\.0|gfdl(?:-1\.3)?|gpl-3\.0|domaine_public|par_fiche|aucune"
-)
+_IDENTIFIER = re.compile(LICENCE)
 _RESERVED = re.compile(
     r"tous droits reserves|all rights reserved|copyright|©|no licen[cs]e|sans licence"
 )

@@ -39,6 +39,7 @@ from lowtech_data.extract.base import (
     Request,
     Row,
     Unreadable,
+    columns_of,
     fold,
     mask,
 )
@@ -170,7 +171,7 @@ def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
             yield Unreadable(pointer, "statut_non_publie", f"statut {status}")
             continue
         if "id_fiche" in entry:
-            row = Row(pointer, _with_hours(_entry(entry, page, options)))
+            row = Row(pointer, _with_hours(source, _entry(entry, page, options)))
         else:
             row = _exported(pointer, {**entry, "_cle": key}, source, options)
         yield replace(row, lost=(*row.lost, *forgotten))
@@ -297,7 +298,7 @@ def _exported(pointer: str, values: dict[str, Any], source: Source, options: Opt
     name = source.champs.get("nom")
     if isinstance(name, str) and isinstance(values.get(name), str):
         values[name] = _closed(values[name])
-    return Row(pointer, _with_hours(values), tuple(lost))
+    return Row(pointer, _with_hours(source, values), tuple(lost))
 
 
 def split_labels(cell: str) -> list[str] | None:
@@ -345,9 +346,9 @@ def _closed(name: str) -> str:
     return f'{name}"' if is_open else name
 
 
-def _with_hours(values: dict[str, Any]) -> dict[str, Any]:
+def _with_hours(source: Source, values: dict[str, Any]) -> dict[str, Any]:
     days = {fold(column): column for column in values if fold(column) in _DAYS}
-    if not days:
+    if not days or columns_of(source) & set(days.values()):
         return values
     hours = ((day, " ".join(str(values[days[day]] or "").split())) for day in _DAYS if day in days)
     return {

@@ -44,7 +44,7 @@ from lowtech_data.normalise import (
 
 __all__ = ["Normalised", "batches", "normalise", "showable", "workbench"]
 
-BATCH_ROWS = 100_000
+BATCH_ROWS = 65_536
 """Fiches cleaned at once: enough for set-based work, few enough for a small machine."""
 
 _KEYS = ("source_id", "cle_source")

@@ -20,6 +20,9 @@ from lowtech_data.snapshot import State
 WHOLE_RECORD = "*"
 """The `champ` of a reject that is a whole record."""
 
+HEALTHY = frozenset({"ok", "inchangee", "partielle"})
+"""The `statut` of a harvest whose fiches are the present ones."""
+
 EXAMPLES = 3
 
 _CODES = {code.code: code for code in LISTS["rejet_regle"]}
@@ -83,11 +86,17 @@ def markdown(source: Source, state: State, found: Sequence[Refusal]) -> str:
         "",
         (
             f"{counts[-1] if counts else 0} enregistrements lus, données du "
-            f"{state.data_date or '–'}. Les valeurs sont masquées : elles ne contiennent pas de "
-            "donnée personnelle."
+            f"{state.data_date or '–'}. Les valeurs qui pourraient être celles d’une personne sont "
+            "masquées."
         ),
         "",
     ]
+    last = state.last
+    if last and last.statut not in HEALTHY:
+        kept = f" Ce qui suit date du {state.data_date}." if state.data_date else ""
+        lines += [f"**La moisson du {last.debut[:10]} a échoué** : {last.message}.{kept}", ""]
+        if not state.data_date:
+            return "\n".join(lines)
     if not found:
         return "\n".join([*lines, "Tout a été repris.", ""])
     for refusal in found:
