@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import os
 import signal
 import socket
@@ -113,8 +112,6 @@ def main() -> None:
         RegistryError, DecisionError, LedgerError, WarehouseBusyError, CaptureError, PayloadError,
         KeyError, OSError,
     )  # fmt: skip
-    # Its debug lines repeat addresses, and an address may hold a person's.
-    logging.getLogger("urllib3").setLevel(logging.INFO)
     try:
         app()
     except known as error:
