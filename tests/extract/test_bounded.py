@@ -16,7 +16,13 @@ import pytest
 from lowtech_data import capture, snapshot
 from lowtech_data.extract import PLATFORMS, extract
 from lowtech_data.extract.base import PayloadError
-from lowtech_data.extract.bounded import BoundError, Reader, ReaderBugError, seconds_for
+from lowtech_data.extract.bounded import (
+    GROWN_BYTES,
+    BoundError,
+    Reader,
+    ReaderBugError,
+    seconds_for,
+)
 from lowtech_data.registry import Source
 from tests.conftest import Project, place_rows
 
@@ -103,6 +109,23 @@ def test_the_child_reads_as_this_process_does(
     here = extract(source, PLATFORMS[platform], [page.page() for page in pages])
     assert here.fiches.num_rows
     assert reader.extract(source, pages) == here
+
+
+def test_the_child_of_a_large_process_is_kept(keep: Any) -> None:
+    before = children(os.getpid())
+    ballast = bytearray(b"x") * (GROWN_BYTES + 2**26)
+    reader = Reader()
+    try:
+        started = []
+        for _ in range(2):
+            reader.extract(make_source("json"), keep(("https://example.org/a", b"[]")))
+            time.sleep(0.2)
+            started.append(children(os.getpid()) - before)
+        assert started[0] == started[1]
+        assert len(started[0]) == 1
+    finally:
+        reader.close()
+    assert len(ballast) > GROWN_BYTES
 
 
 def test_a_refusal_says_the_same_as_in_this_process(reader: Reader, keep: Any) -> None:
