@@ -18,7 +18,6 @@ import json
 import os
 import platform
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.cost import cost, measure
 from benchmarks.generator import generate
 from lowtech_data import normalise
 from lowtech_data.extract.base import LIST_FIELDS, RAW_SCHEMA, REJECT_SCHEMA
@@ -165,27 +165,6 @@ def clean(path: Path) -> None:
 JOBS = {"write": None, "copy": copy, "clean": clean}
 
 
-def cost(job: Callable[[], None]) -> tuple[float, float]:
-    """CPU seconds of a job in this process, and the peak memory of the process (MiB)."""
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    job()
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    return round(seconds, 2), round(used.ru_maxrss / 1024)
-
-
-def measure(path: Path, job: str) -> tuple[float, float]:
-    """CPU seconds and peak memory of a job, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.normalise", "--job", job, "--file", str(path)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    seconds, peak = json.loads(done.stdout.splitlines()[-1])
-    return seconds, peak
-
-
 def profile(path: Path) -> None:
     """Print the CPU seconds spent in each stage of the normalisation."""
     spent: Counter[str] = Counter()
@@ -213,8 +192,8 @@ def profile(path: Path) -> None:
 
 def report(count: int, path: Path) -> str:
     """Measure both, and say so in a Markdown page."""
-    yardstick = measure(path, "copy")
-    cleaned = measure(path, "clean")
+    yardstick = measure("benchmarks.normalise", "--job", "copy", "--file", str(path))
+    cleaned = measure("benchmarks.normalise", "--job", "clean", "--file", str(path))
     size = f"{count:,}".replace(",", " ")
     lines = [
         "# Coût de la normalisation",

@@ -14,9 +14,6 @@ import argparse
 import json
 import os
 import platform
-import resource
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -28,6 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import yaml
 
+from benchmarks.cost import cost, measure
 from lowtech_data import refine, snapshot
 from lowtech_data.extract import load_registry
 from lowtech_data.publish import release
@@ -128,33 +126,15 @@ STAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
 }
 
 
-def measure(root: Path, stage: str) -> tuple[float, float]:
-    """CPU seconds and peak memory (MiB) of one stage, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.stages", "--stage", stage, "--root", str(root)],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    cpu, peak = json.loads(done.stdout.splitlines()[-1])
-    return cpu, peak
-
-
-def run_stage(root: Path, stage: str) -> None:
-    """Run one stage here and print what it cost, start of the interpreter left out."""
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    STAGES[stage][1](root)
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps([round(cpu, 2), round(used.ru_maxrss / 1024)]))
-
-
 def table(count: int) -> list[str]:
     """The rows of the table for one size."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         generate(root, count)
-        costs = {stage: measure(root, stage) for stage in STAGES}
+        costs = {
+            stage: measure("benchmarks.stages", "--stage", stage, "--root", str(root))
+            for stage in STAGES
+        }
     yardstick = max(costs["copy"][0], 0.01)
     size = f"{count:,}".replace(",", " ")
     return [
@@ -171,7 +151,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path)
     given = parser.parse_args()
     if given.stage:
-        run_stage(given.root, given.stage)
+        print(json.dumps(cost(lambda: STAGES[given.stage][1](given.root))))
         return
     lines = [
         "# Coût de chaque étape",
