@@ -36,7 +36,7 @@ SIZES = (10_000, 100_000)
 RESULTS = Path(__file__).with_name("resultats.md")
 COLUMNS = (
     "nom", "adresse", "code_postal", "commune", "code_insee", "precision_geo", "site_web",
-    "courriel", "telephone", "siret", "latitude", "longitude",
+    "courriel", "telephone", "siret", "rna", "latitude", "longitude",
 )  # fmt: skip
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
