@@ -81,7 +81,7 @@ def decide(
     Raises `decisions.DecisionError`, and writes nothing, when it is invalid or contradicts one.
     """
     with _open(warehouse) as con:
-        seen = {key: str(_fiche(con, key)["empreinte"]) for key in (a, b)}
+        seen = {key: decisions_file.traits(_fiche(con, key)) for key in (a, b)}
     line = decisions_file.new_decision(
         Decisions.load(path),
         date=day.isoformat(),

@@ -4,16 +4,29 @@ The file is append-only. A line's `id` is the fingerprint of what it says, so a 
 the fact is seen. A later line undoes an earlier one (`annuler`); nothing is ever removed. When any
 line is wrong, or two decisions contradict each other, nothing at all is applied.
 
-Pairs are named by fiche keys, `source:cle_source`: decisions hold whatever clusters become.
+Pairs are named by fiche keys, `source:cle_source`: decisions hold whatever clusters become, and
+follow the fiches of a source that changes its keys (`following`).
+
+A line keeps fingerprints of what was seen (`traits`). When a fiche has materially changed since,
+the decision still holds, whichever it is: ids must not flap because a source mends an address, and
+nobody but a person undoes what a person decided. It is `stale`, and asked again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import math
+import os
+import re
+import unicodedata
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date as calendar_date
+from itertools import dropwhile
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -26,6 +39,15 @@ FicheKey = Annotated[str, Field(pattern=r"^[a-z0-9_]+:.+$", max_length=500)]
 """`source:cle_source`. The source holds no colon; the key may."""
 
 PAIR_KINDS = ("identique", "distinct", "lie", "a_revoir")
+
+SYMMETRIC = frozenset({"partenaire_de"})
+"""Links that say the same in both directions."""
+
+Traits = Mapping[str, str]
+"""Field → fingerprints of what it says, separated by spaces; a field without a value is absent."""
+
+CELL_DEGREES = 0.005
+"""Side of the cells that positions are compared by: 560 m from south to north."""
 
 
 class DecisionError(ValueError):
@@ -55,9 +77,17 @@ class Decision(BaseModel):
     champ: str | None = None
     valeur: str | None = None
     motif: Annotated[str, Field(min_length=1, max_length=500)]
-    empreintes: dict[str, str] = {}
-    """Fiche key → fingerprint of the fiche that was seen when deciding."""
+    empreintes: dict[str, dict[str, str]] = {}
+    """Fiche key → `traits` of the fiche that was seen when deciding."""
     annule: str | None = None
+
+    @model_validator(mode="after")
+    def _day_exists(self) -> Decision:
+        try:
+            calendar_date.fromisoformat(self.date[:10])
+        except ValueError:
+            raise ValueError(f"date : ce jour n’existe pas : {self.date}") from None
+        return self
 
     @model_validator(mode="after")
     def _fields_match_the_kind(self) -> Decision:
@@ -83,6 +113,17 @@ class Decision(BaseModel):
         """The two fiche keys in order, for a decision about a pair."""
         return (min(self.a, self.b), max(self.a, self.b)) if self.a and self.b else None
 
+    @property
+    def fiches(self) -> tuple[str, ...]:
+        """The keys of the fiches decided about."""
+        return tuple(key for key in (self.a, self.b) if key is not None)
+
+    @property
+    def answer(self) -> tuple[str | None, ...]:
+        """What is said of the pair: two lines on one pair contradict each other when it differs."""
+        directed = self.decision == "lie" and self.predicat not in SYMMETRIC
+        return (self.decision, self.predicat, self.a if directed else None)
+
 
 class Relation(NamedTuple):
     """`sujet` is tied to `objet` by `predicat`, as a person decided."""
@@ -90,6 +131,21 @@ class Relation(NamedTuple):
     sujet: str
     predicat: str
     objet: str
+
+
+class Change(NamedTuple):
+    """A field that a fiche did not say, or said otherwise, when it was decided about."""
+
+    fiche: str
+    champ: str
+    nature: Literal["modifie", "ajoute"]
+
+
+class Stale(NamedTuple):
+    """A decision in force, and what changed under it."""
+
+    decision: Decision
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +164,7 @@ class Decisions:
         Raises `DecisionError` when a line cannot be read, was edited, is repeated, undoes nothing,
         or when decisions in force contradict each other.
         """
-        if not path.exists():
-            return cls(source=path.name)
-        return cls.parse(path.read_text(encoding="utf-8"), source=path.name)
+        return cls.parse(_content(path), source=path.name)
 
     @classmethod
     def parse(cls, text: str, *, source: str = "decisions.jsonl") -> Decisions:
@@ -119,7 +173,7 @@ class Decisions:
         numbers: dict[str, int] = {}
         undone: set[str] = set()
         problems: list[str] = []
-        for number, raw in enumerate(text.splitlines(), start=1):
+        for number, raw in enumerate(text.split("\n"), start=1):
             if not raw.strip():
                 continue
             try:
@@ -196,16 +250,47 @@ class Decisions:
         """Fiche key → the decision that it must not be published."""
         return {str(line.a): line for line in self.active if line.decision == "retirer"}
 
-    def stale(self, fingerprints: Mapping[str, str]) -> tuple[Decision, ...]:
-        """Decisions in force taken on a fiche that now says something else.
+    def stale(self, present: Mapping[str, Traits]) -> tuple[Stale, ...]:
+        """Decisions in force taken on a fiche that now says something else, in file order.
 
-        `fingerprints` are the present ones by fiche key; a fiche that is absent is not stale.
+        `present` holds the `traits` of fiches by key; a fiche that is absent has not changed. Of
+        the lines on one pair, only the last is asked again. A change is material when a value seen
+        then is another one now, or when a value appeared that the other fiche of the pair has too,
+        so that there is more to compare; unless it only makes fiches declared identical agree. A
+        value that is no longer given contradicts nothing.
         """
-        return tuple(
-            line
+        last = {line.id for line in self.pairs.values()}
+        found = (
+            Stale(line, tuple(_changes(line, present)))
             for line in self.active
-            if any(fingerprints.get(key, seen) != seen for key, seen in line.empreintes.items())
+            if line.pair is None or line.id in last
         )
+        return tuple(stale for stale in found if stale.changes)
+
+    def following(self, renamed: Mapping[tuple[str, str], tuple[str, str]]) -> Decisions:
+        """The same decisions on the present keys of re-keyed fiches (`Ledger.renamed`).
+
+        A pair whose two fiches became one keeps its former keys: it is about nothing any more, and
+        `orphans` tells of it. Raises `DecisionError` when decisions on two former keys contradict
+        each other on the new one.
+        """
+        names = {":".join(old): ":".join(new) for old, new in renamed.items()}
+        moved = replace(self, lines=tuple(_renamed(line, names) for line in self.lines))
+        if contradictions := moved._contradictions():
+            raise DecisionError(contradictions)
+        return moved
+
+    def orphans(self, known: Collection[str]) -> tuple[Decision, ...]:
+        """Decisions in force about a fiche that is not among the `known` keys.
+
+        They are kept, and apply again if the fiche comes back.
+        """
+        return tuple(line for line in self.active if not set(line.fiches) <= set(known))
+
+    def describe(self, line: Decision) -> str:
+        """Where a line is and what it says, for people."""
+        said = " / ".join(line.fiches) or str(line.annule)
+        return f"ligne {self._numbers[line.id]} ({line.decision} {said}, id {line.id})"
 
     def _contradictions(self) -> list[str]:
         by_pair: dict[tuple[str, str], list[Decision]] = defaultdict(list)
@@ -213,9 +298,9 @@ class Decisions:
             if line.pair:
                 by_pair[line.pair].append(line)
         problems = [
-            self._explain(f"deux décisions opposées sur {pair[0]} et {pair[1]}", lines)
-            for pair, lines in by_pair.items()
-            if len({(line.decision, line.predicat) for line in lines}) > 1
+            self._explain(f"décisions opposées sur {pair[0]} et {pair[1]}", answers)
+            for pair, answers in ((pair, _answers(lines)) for pair, lines in by_pair.items())
+            if len({line.answer for line in answers}) > 1
         ]
         links: dict[str, list[tuple[str, Decision]]] = defaultdict(list)
         for (a, b), line in self._pairs("identique").items():
@@ -232,11 +317,85 @@ class Decisions:
         return problems
 
     def _explain(self, what: str, lines: Iterable[Decision]) -> str:
-        involved = "; ".join(
-            f"ligne {self._numbers[line.id]} ({line.decision} {line.a} / {line.b})"
-            for line in lines
+        involved = " ; ".join(map(self.describe, lines))
+        return (
+            f"{self.source} : {what} : {involved}. Annuler l’une de ces lignes : "
+            "lowtech review undo ID"
         )
-        return f"{self.source} : {what} : {involved}. Annulez l’une de ces lignes."
+
+
+def _answers(lines: Sequence[Decision]) -> list[Decision]:
+    """The lines on a pair, without the doubts that came before the first answer."""
+    return list(dropwhile(lambda line: line.decision == "a_revoir", lines))
+
+
+def _renamed(line: Decision, names: Mapping[str, str]) -> Decision:
+    a, b = (names.get(key, key) if key else None for key in (line.a, line.b))
+    if a is not None and a == b:
+        return line
+    seen = {names.get(key, key): said for key, said in line.empreintes.items()}
+    return line.model_copy(update={"a": a, "b": b, "empreintes": seen})
+
+
+def _changes(line: Decision, present: Mapping[str, Traits]) -> Iterator[Change]:
+    for key, seen in sorted(line.empreintes.items()):
+        others = [present.get(other, {}) for other in line.fiches if other != key]
+        for name, now in present.get(key, {}).items():
+            other = others[0].get(name) if others else None
+            if line.decision == "identique" and _agree(now, other):
+                continue
+            if name in seen and not _agree(now, seen[name]):
+                yield Change(key, name, "modifie")
+            elif name not in seen and other is not None:
+                yield Change(key, name, "ajoute")
+
+
+def _agree(one: str | None, other: str | None) -> bool:
+    return bool({*(one or "").split()} & {*(other or "").split()})
+
+
+def traits(fiche: Mapping[str, Any]) -> dict[str, str]:
+    """What a person judges a clean fiche by: its name, its place, its contacts, its identifiers.
+
+    Capitals, accents, spaces and punctuation are of no account, nor is what describes the activity.
+    Only fingerprints are kept, short ones, so that the decisions hold no address nor number. The
+    position counts when there is no street: it then has one fingerprint in each of four overlapping
+    grids, of which neighbours closer than half a cell always share one.
+    """
+    said = {
+        "nom": fiche.get("nom"),
+        "adresse": fiche.get("adresse"),
+        "commune": fiche.get("commune"),
+        "departement": (fiche.get("code_postal") or "")[:2],
+        "site_web": re.sub(r"^https?://(www\.)?", "", fiche.get("site_web") or "", flags=re.I),
+        "courriel": fiche.get("courriel"),
+        "telephone": fiche.get("telephone"),
+        "siret": fiche.get("siret"),
+        "rna": fiche.get("rna"),
+    }
+    found = {name: _short_hash(name, folded(value)) for name, value in said.items() if value}
+    latitude, longitude = fiche.get("latitude"), fiche.get("longitude")
+    if latitude is not None and longitude is not None and not fiche.get("adresse"):
+        found["position"] = " ".join(
+            _short_hash("position", f"{shift_y} {y} {shift_x} {x}")
+            for shift_y, y in _cells(latitude)
+            for shift_x, x in _cells(longitude)
+        )
+    return found
+
+
+def _cells(degrees: float) -> list[tuple[int, int]]:
+    return [(shift, math.floor(degrees / CELL_DEGREES + shift / 2)) for shift in (0, 1)]
+
+
+def _short_hash(name: str, value: str) -> str:
+    return hashlib.sha256(f"{name}\n{value}".encode()).hexdigest()[:8]
+
+
+def folded(text: str) -> str:
+    """A text without what writing alone varies: capitals, accents, spaces, punctuation."""
+    plain = unicodedata.normalize("NFKD", text).casefold().replace("œ", "oe").replace("æ", "ae")
+    return "".join(c for c in plain if c.isalnum()) or text.strip()
 
 
 def _read(raw: str) -> Decision:
@@ -245,7 +404,7 @@ def _read(raw: str) -> Decision:
             "marque d’un conflit de fusion git : gardez les deux lots de lignes, ôtez-la"
         )
     try:
-        data = json.loads(raw)
+        data = json.loads(raw, object_pairs_hook=_without_repeats)
     except json.JSONDecodeError as error:
         raise ValueError(f"JSON illisible ({error.msg}, colonne {error.colno})") from None
     if not isinstance(data, dict):
@@ -263,9 +422,34 @@ def _read(raw: str) -> Decision:
     return decision
 
 
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object read so that no second value can hide behind the one that is signed."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("un champ y est deux fois")
+    return found
+
+
+_PROBLEMS = {
+    "missing": "champ attendu, absent",
+    "extra_forbidden": "champ inconnu",
+    "literal_error": "valeur inattendue",
+    "string_pattern_mismatch": "forme inattendue",
+    "string_type": "texte attendu",
+    "dict_type": "objet attendu",
+    "string_too_short": "texte vide",
+    "string_too_long": "texte trop long",
+}
+
+
 def _problem(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
-    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        message = str(error["msg"]).removeprefix("Value error, ")
+    else:
+        message = _PROBLEMS.get(error["type"], str(error["msg"]))
+    if isinstance(error["input"], str):
+        message += f" (« {error['input'][:60]} »)"
     return f"{where} : {message}" if where else message
 
 
@@ -331,18 +515,45 @@ def new_decision(existing: Decisions, /, **content: Any) -> Decision:
         raise DecisionError([_problem(item) for item in error.errors()]) from None
 
 
-def append(path: Path, decision: Decision) -> Decisions:
-    """Add one line at the end of the file, after checking that the whole would still hold.
+def append(path: Path, *decisions: Decision) -> Decisions:
+    """Add lines at the end of the file, all or none, after checking that the whole would hold.
 
     Returns the decisions as they now are. Raises `DecisionError`, and writes nothing, otherwise.
+    Whoever else appends to the file waits.
     """
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    if before and not before.endswith("\n"):
-        before += "\n"
-    content = decision.model_dump(exclude_none=True)
-    if not content["empreintes"]:
-        del content["empreintes"]
-    after = before + json.dumps(content, ensure_ascii=False) + "\n"
-    decisions = Decisions.parse(after, source=path.name)
-    files.write_bytes(path, after.encode())
-    return decisions
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.parent):
+        before = _content(path)
+        if before and not before.endswith("\n"):
+            before += "\n"
+        after = before + "".join(_line(decision) for decision in decisions)
+        parsed = Decisions.parse(after, source=path.name)
+        files.write_bytes(path, after.encode())
+    return parsed
+
+
+def _line(decision: Decision) -> str:
+    content = {k: v for k, v in decision.model_dump().items() if v not in (None, {})}
+    return json.dumps(content, ensure_ascii=False) + "\n"
+
+
+def _content(path: Path) -> str:
+    data = path.read_bytes() if path.exists() else b""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = data.count(b"\n", 0, error.start) + 1
+        raise DecisionError(
+            [f"{path.name}, ligne {number} : octets illisibles ; le fichier doit être en UTF-8"]
+        ) from None
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold a directory: files are replaced by renaming, so that a file's own lock would not do."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
