@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -490,15 +491,16 @@ FR_SHORT = {"avenue": "av.", "boulevard": "bd", "place": "pl.", "chemin": "ch.",
 
 @cache
 def _fr_towns() -> tuple[list[Town], list[float]]:
+    """Communes and their running sums of population."""
     found, weights = communes()
     towns = [Town(c.nom, c.cp, c.latitude, c.longitude, insee=c.insee) for c in found]
-    return towns, [weight**2 for weight in weights]
+    return towns, list(accumulate(weight**2 for weight in weights))
 
 
 def _schools_fr(random_: Random) -> list[Place]:
     """One school, a nursery and an elementary school side by side, and at times a college."""
-    towns, weights = _fr_towns()
-    town = random_.choices(towns, weights)[0]
+    towns, sums = _fr_towns()
+    town = random_.choices(towns, cum_weights=sums)[0]
     patron = FR_PATRONS[int(len(FR_PATRONS) * random_.random() ** 1.5)]
 
     def school(kind: str) -> Place:
