@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -65,7 +66,7 @@ app = typer.Typer(
     add_completion=False,
 )
 sources_app = typer.Typer(help="Les listes moissonnées.", no_args_is_help=True)
-review_app = typer.Typer(help="La file des doublons incertains.", no_args_is_help=True)
+review_app = typer.Typer(help="La file des doublons incertains.")
 release_app = typer.Typer(help="Les versions publiées.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
 app.add_typer(review_app, name="review")
@@ -424,49 +425,113 @@ def match(
         list[str] | None,
         typer.Option("--map", help="nôtre=vôtre : une colonne qui porte un autre nom."),
     ] = None,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="Registre où les groupes gardent leur identifiant d’une fois à l’autre."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Le jour inscrit au registre ; sinon aujourd’hui.")
+    ] = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            help="Dire chaque étape ; par défaut, à l’écran seulement.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Dédoublonne n’importe quelle table CSV ou Parquet."""
-    from lowtech_data.resolve.files import MatchInputError, match_file
+    from lowtech_data.resolve.files import MatchInputError, PermanentIds, match_file, read_renames
 
-    renamed = {}
-    for pair in [*(mapping or []), *(more or [])]:
-        ours, equal, theirs = pair.partition("=")
-        if not equal:
-            raise typer.BadParameter(f"--map {pair} : attendu nôtre=vôtre")
-        renamed[ours] = theirs
-    with err.status("rapprochement") as status:
-        try:
-            report = match_file(
-                records,
-                clusters,
-                pairs=pairs,
-                decisions=decisions,
-                renames=renamed,
-                progress=status.update,
-            )
-        except MatchInputError as error:
-            err.print(f"[red]{escape(str(error))}[/red]")
-            raise typer.Exit(EXIT_NOTHING) from None
+    day = _day(as_of) if as_of else datetime.now(UTC).date()
+    try:
+        report = match_file(
+            records,
+            clusters,
+            pairs=pairs,
+            decisions=decisions,
+            renames=read_renames([*(mapping or []), *(more or [])]),
+            permanent=PermanentIds(ledger, day) if ledger else None,
+            progress=_steps() if progress or (progress is None and err.is_terminal) else None,
+        )
+    except MatchInputError as error:
+        err.print(f"[red]{escape(str(error))}[/red]")
+        raise typer.Exit(EXIT_NOTHING) from None
     for note in report.notes:
         err.print(escape(note))
-    to_review = report.matching.pairs["decision"].to_pylist().count("a_revoir")
-    out.print(f"{report.records} lignes, {report.clusters} groupes, {to_review} paires à revoir")
+    out.print(
+        f"{report.records} lignes, {report.clusters} groupes, {report.to_review} paires à revoir"
+    )
+
+
+def _steps() -> Callable[[str], None]:
+    """Says each step, and how long after the start it began."""
+    start = monotonic()
+
+    def tell(step: str) -> None:
+        err.print(f"{monotonic() - start:6.1f} s  {escape(step)}", highlight=False)
+
+    return tell
+
+
+@review_app.callback(invoke_without_command=True)
+def review_here(
+    context: typer.Context,
+    who: Annotated[str, typer.Option("--qui", help="Rôle ou pseudonyme.")] = "relecture",
+    warehouse: WarehouseOption = WAREHOUSE,
+    curated: LastCuratedOption = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Jour des décisions.")] = None,
+) -> None:
+    """Relit la file au terminal, une touche par décision ; ou l’une des commandes ci-dessous."""
+    from lowtech_data import review
+
+    if context.invoked_subcommand:
+        given = (
+            name for name in context.params
+            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        )  # fmt: skip
+        if any(given):
+            name = context.invoked_subcommand
+            raise typer.BadParameter(f"placer les options après {name} : lowtech review {name} …")
+        return
+    if not sys.stdin.isatty():
+        err.print("La relecture demande un terminal. Autrement : lowtech review list, show, decide")
+        raise typer.Exit(EXIT_NOTHING)
+    day = _day(as_of) if as_of else datetime.now(UTC).date()
+    last = LastRun.of(warehouse)
+    path = (curated or last.curated) / "decisions.jsonl"
+    screen = Console(highlight=False)
+    terminal = review.Terminal(screen, typer.getchar, screen.input)
+    session = review.open_session(Warehouse(warehouse), path, terminal, who=who, day=day)
+    written = session.run()
+    out.print(f"\n{written} décisions écrites dans {_short(path)}, {session.remaining} à relire.")
+    if written:
+        again = last.command(warehouse, *(() if last.sample else ("--offline",)))
+        out.print(f"Elles compteront à la prochaine exécution : {again}")
 
 
 @review_app.command("list")
 def review_list(
     warehouse: WarehouseOption = WAREHOUSE,
     limit: Annotated[int, typer.Option(help="Nombre de paires montrées.")] = 20,
+    curated: LastCuratedOption = None,
 ) -> None:
-    """Montre les paires à revoir, les plus probables d’abord."""
+    """Montre les paires à revoir, celles qui comptent le plus d’abord."""
     from lowtech_data import review
 
-    pairs = review.queue(Warehouse(warehouse))
+    path = (curated or LastRun.of(warehouse).curated) / "decisions.jsonl"
+    decisions = review.load(Warehouse(warehouse), path)
+    desk = review.Desk.of(Warehouse(warehouse), decisions)
+    pairs = desk.waiting(decisions)
     for pair in pairs[:limit]:
         out.print(
             f"[bold]{escape(pair.names[0])}[/bold] / [bold]{escape(pair.names[1])}[/bold]"
             f" · {pair.score:.1f} bits · {escape(pair.a)} {escape(pair.b)}"
         )
+        if pair.stale:
+            out.print(f"  à redécider, {escape(decisions.describe(pair.stale.decision))}")
+            out.print(f"  changé depuis : {escape(review.changed(pair.stale.changes))}")
+    for line in desk.orphans(decisions):
+        err.print(f"fiche absente de la base, décision gardée : {escape(decisions.describe(line))}")
     out.print(f"{len(pairs)} paires à revoir.")
 
 

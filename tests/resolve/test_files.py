@@ -52,8 +52,8 @@ def test_parquet_and_windows_text_are_read(tmp_path):
     [
         ("", "fichier vide"),
         ("id,nom\n1,X\n", "--map cle_source"),
-        ("cle_source,nom\n1,X\n1,Y\n", "déjà au n° 1"),
-        ("cle_source,nom\n1,\n", "nom vide"),
+        ("cle_source,nom\n1,X\n1,Y\n", "1 clé répétée : fichier:1 aux enregistrements 1, 2"),
+        ("cle_source,nom\n1,\n", "aucun nom"),
         ("cle_source,nom\n1,X,Z\n", "3 valeurs pour 2 colonnes"),
         ("nom,nom,cle_source\na,b,1\n", "répétées"),
     ],

@@ -99,6 +99,8 @@ def test_names_of_ten_thousand_characters_are_matched(tmp_path):
     seconds, clusters = cpu_seconds(written(tmp_path / "f.csv", rows), tmp_path / "o.csv")
     assert len(clusters) == 400
     assert seconds < CPU_SECONDS
+    result = match_file(tmp_path / "f.csv", tmp_path / "o.csv")
+    assert any("400 noms de plus de 500 caractères" in note for note in result.notes)
 
 
 def test_keys_come_back_byte_for_byte(tmp_path):

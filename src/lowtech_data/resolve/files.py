@@ -1,38 +1,111 @@
 """Matching a file that anyone may have: CSV or Parquet in, clusters and pairs out.
 
-Columns are recognised by their name, or by the renames that the caller gives; others are noted and
-left aside. Everything is checked before the work begins, and each refusal says what to do.
+Columns are recognised by their title, or by the renames that the caller gives; others are noted and
+left aside. Everything is checked before the work begins, and each refusal says what to do. Keys and
+sources come back byte for byte; the other values are read as texts, damaged ones repaired.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+import shlex
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import combinations
 from pathlib import Path
 
 import duckdb
 import ftfy
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from lowtech_data.resolve import MatchError, Matching, match
-from lowtech_data.resolve.decisions import Decisions
+from lowtech_data.files import new_directory, sync
+from lowtech_data.resolve import MatchError, match
+from lowtech_data.resolve.decisions import PAIR_KINDS, Decisions
 from lowtech_data.resolve.features import COLUMNS
+from lowtech_data.resolve.identity import Key, Ledger, LedgerError, advance
+from lowtech_data.resolve.reading import LIST_SEPARATOR, Table, UnreadableError, open_table
 
 ONE_SOURCE = "fichier"
 """Source of the records of a file that names none."""
 
+NEEDED = ("cle_source", "nom")
+"""Columns without which nothing can be matched."""
+
 PAIR_COLUMNS = ("source_a", "cle_a", "source_b", "cle_b", "score", "decision", "details")
 
-_DELIMITERS = ",;\t|"
-_DAMAGED = ("Ã", "â€", "Â")
+MAX_COMPARED = 500
+"""Characters of a text that are compared: the cost of a pair grows with the square of its words."""
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "cle_source": (
+        *("id", "identifiant", "identifier", "cle", "key", "uid", "uuid", "ref", "reference"),
+        *("code", "numero", "number", "osm_id", "fid", "objectid", "gid"),
+    ),
+    "nom": (
+        *("name", "titre", "title", "denomination", "raison_sociale", "libelle", "label"),
+        *("enseigne", "intitule", "nom_etablissement", "nom_du_lieu", "nombre", "nome", "naam"),
+        *("school_name", "company_name", "business_name", "denominazione", "bezeichnung"),
+    ),
+    "source": ("origine", "origin", "dataset", "provenance"),
+    "adresse": ("address", "rue", "street", "voie", "adress", "adresse_1", "address1", "direccion"),
+    "complement_adresse": ("address2", "adresse_2", "complement"),
+    "code_postal": (
+        *("postcode", "postal_code", "zip", "zipcode", "zip_code", "cp", "codepostal", "plz"),
+    ),
+    "commune": ("city", "ville", "town", "municipality", "localite", "locality", "ort", "ciudad"),
+    "code_insee": ("insee", "code_commune", "codgeo", "insee_com", "codeinsee"),
+    "latitude": ("lat", "y_lat", "geo_lat", "latitude_wgs84", "y"),
+    "longitude": ("lon", "lng", "long", "geo_lon", "longitude_wgs84", "x"),
+    "site_web": ("website", "url", "web", "site", "site_internet", "homepage", "siteweb"),
+    "courriel": ("email", "mail", "e_mail", "adresse_mail", "contact_email"),
+    "telephone": ("phone", "tel", "telephone_1", "phone_number", "telefono", "telefon"),
+    "siret": ("numero_siret", "siret_etablissement", "n_siret"),
+    "rna": ("numero_rna", "waldec"),
+    "type": ("category", "categorie", "kind", "nature"),
+}
+"""Our column → titles that people give it, in simple letters, the likeliest first. Only for advice:
+no column is taken for another unless its owner says so.
+"""
+
+_REPAIRED = ("nom", "adresse", "complement_adresse", "commune", "type")
+_BOUNDS = {"latitude": 90, "longitude": 180}
+_INVISIBLE_CATEGORIES = {"Cc", "Cf", "Co"}
+_INVISIBLE = r"\p{Cc}\p{Cf}\p{Co}"
+_MOJIBAKE = r"[ÂÃÄÅÐâ][\x{80}-\x{bf}\x{152}-\x{2122}]"
+_MOJIBAKE_IN_PYTHON = re.compile("[ÂÃÄÅÐâ][\x80-\xbf\u0152-\u2122]")
+_VISIBLE = r"[^\s\p{C}\p{Z}]"
 _MAX_SHOWN = 3
+_MAX_KEY_SHOWN = 60
+_RECORDS = "lignes_lues"
+_ALL = "fiches_lues"
+_SOURCE = f"coalesce(source, '{ONE_SOURCE}')"
+_NAMED = "fiches_a_apparier"
+
+Progress = Callable[[str], None]
 
 
 class MatchInputError(ValueError):
     """The file cannot be matched. The message is for the person who gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PermanentIds:
+    """Where clusters keep their ids from one run to the next, and the day of this run."""
+
+    ledger: Path
+    day: date
+
+    @property
+    def members(self) -> Path:
+        """Beside the ledger, the last id of every record ever seen: Parquet `source, cle_source,
+        id`. The clusters file would not do: it forgets absent records, and may be moved.
+        """
+        return self.ledger.with_name(f"{self.ledger.name}.membres.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +114,41 @@ class FileMatching:
 
     records: int
     clusters: int
-    matching: Matching
+    to_review: int
     notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    records: Path
+    out: Path
+    pairs: Path | None = None
+    decisions: Path | None = None
+    renames: Mapping[str, str] = field(default_factory=dict)
+    permanent: PermanentIds | None = None
+
+    @property
+    def outputs(self) -> list[Path]:
+        """In the order in which they are made."""
+        members = self.permanent.members if self.permanent else None
+        return [path for path in (self.out, self.pairs, members) if path]
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file that is read or written."""
+        ledger = self.permanent.ledger if self.permanent else None
+        given = [path for path in (self.records, self.decisions, ledger) if path]
+        return [*given, *self.outputs]
+
+    def command(self, renames: Mapping[str, str]) -> str:
+        """The same request, with these columns renamed."""
+        words = ["lowtech", "match", str(self.records), "--out", str(self.out)]
+        words += ["--pairs", str(self.pairs)] if self.pairs else []
+        words += ["--decisions", str(self.decisions)] if self.decisions else []
+        words += ["--ledger", str(self.permanent.ledger)] if self.permanent else []
+        for ours, theirs in renames.items():
+            words += ["--map", f"{ours}={theirs}"]
+        return shlex.join(words)
 
 
 def match_file(
@@ -52,149 +158,486 @@ def match_file(
     pairs: Path | None = None,
     decisions: Path | None = None,
     renames: Mapping[str, str] | None = None,
-    progress: Callable[[str], None] | None = None,
+    permanent: PermanentIds | None = None,
+    progress: Progress | None = None,
 ) -> FileMatching:
     """Match the records of a CSV or Parquet file, and write clusters (and pairs) by extension.
 
     `renames` maps our column names to the file's. Clusters are `source, cle_source, cluster`; pairs
-    are `PAIR_COLUMNS`. Files are written beside, then renamed.
+    are `PAIR_COLUMNS`. A cluster is a number, or a permanent id when `permanent` is given. A record
+    without a name is alone in its cluster. Files are written beside, then renamed.
 
-    Raises `MatchInputError` for a file that cannot be matched, `DecisionError` for wrong decisions.
+    Raises `MatchInputError` for a file that cannot be matched, `DecisionError` for wrong decisions,
+    `LedgerError` for a wrong ledger; nothing is written then.
     """
-    for path in filter(None, (out, pairs)):
-        _check_extension(path)
-    table, notes = _prepare(_read(records), renames or {}, records)
-    if decisions and not decisions.exists():
-        raise MatchInputError(f"{decisions} : fichier de décisions introuvable")
-    known = Decisions.load(decisions) if decisions else None
-    with duckdb.connect() as con:
-        con.register("fiches_a_apparier", table)
+    request = _Request(records, out, pairs, decisions, renames or {}, permanent)
+    tell = progress or (lambda _: None)
+    _check_paths(request)
+    known = _decisions(decisions)
+    ledger = _ledger(permanent)
+    with ExitStack() as stack:
+        staged = {path: _staged(stack, path) for path in request.outputs}
+        con = stack.enter_context(duckdb.connect())
+        con.execute("SET temp_directory = $1", [str(staged[out].parent)])
+        tell(f"lecture de {records.name}")
+        count, notes = _load(con, request)
+        tell(f"{_spaced(count)} enregistrements lus")
         try:
-            matching = match(con, "fiches_a_apparier", decisions=known, progress=progress)
+            matching = match(con, _NAMED, decisions=known, progress=progress)
         except MatchError as error:
             raise MatchInputError(f"{records} : {error}") from None
-    _write(matching.clusters, out)
-    if pairs:
-        _write(matching.pairs.select(PAIR_COLUMNS), pairs)
-    count = len(matching.clusters.column("cluster").unique())
-    return FileMatching(table.num_rows, count, matching, [*notes, *matching.warnings])
+        notes += [*_decision_notes(con, known), *matching.warnings]
+        tables = {out: _with_unnamed(con, matching.clusters)}
+        if pairs:
+            tables[pairs] = matching.pairs.select(PAIR_COLUMNS)
+        if permanent:
+            tell("identifiants permanents")
+            tables[out], tables[permanent.members], ledger = _identified(
+                con, tables[out], ledger, permanent
+            )
+        tell("écriture")
+        for path, table in tables.items():
+            _write(con, table, staged[path])
+        # The clusters come last, and after the ledger: no id is ever seen that it does not hold.
+        if permanent:
+            staged.pop(permanent.members).replace(permanent.members)
+            ledger.save(permanent.ledger)
+        for path in reversed(staged):
+            staged[path].replace(path)
+            sync(path.parent)
+    to_review = matching.pairs["decision"].to_pylist().count("a_revoir")
+    return FileMatching(count, len(tables[out]["cluster"].unique()), to_review, notes)
 
 
-def _check_extension(path: Path) -> None:
-    if path.suffix.lower() not in {".csv", ".parquet"}:
-        raise MatchInputError(f"{path} : extension attendue : .csv ou .parquet")
-    if not path.parent.is_dir():
-        raise MatchInputError(f"{path} : le dossier {path.parent} n’existe pas")
+def read_renames(options: Iterable[str]) -> dict[str, str]:
+    """Our column → the file's, from texts like `nom=titre` or `nom=titre,adresse=rue`.
+
+    A title may hold a comma or an equals sign. Raises `MatchInputError`.
+    """
+    ours = "|".join(COLUMNS)
+    renames: dict[str, str] = {}
+    for option in options:
+        for part in re.split(rf",(?=\s*(?:{ours})\s*=)", option):
+            name, equal, title = (text.strip() for text in part.partition("="))
+            if not (name and equal and title):
+                raise MatchInputError(f"--map {option} : attendu nôtre=vôtre, comme nom=titre")
+            if renames.get(name, title) != title:
+                raise MatchInputError(
+                    f"--map : deux colonnes pour {name} : {renames[name]} et {title}"
+                )
+            renames[name] = title
+    return renames
 
 
-def _read(path: Path) -> pa.Table:
+def _check_paths(request: _Request) -> None:
+    if not request.records.is_file():
+        raise MatchInputError(f"{request.records} : fichier introuvable")
+    for path in request.outputs:
+        if path.suffix.lower() not in {".csv", ".parquet"}:
+            raise MatchInputError(f"{path} : extension attendue : .csv ou .parquet")
+        if path.is_dir():
+            raise MatchInputError(f"{path} : c’est un dossier ; un fichier est attendu")
+        if not path.parent.is_dir():
+            raise MatchInputError(f"{path} : le dossier {path.parent} n’existe pas")
+    for one, other in combinations(request.files, 2):
+        if one.resolve() == other.resolve() or (
+            one.exists() and other.exists() and one.samefile(other)
+        ):
+            raise MatchInputError(f"{one} et {other} : le même fichier ; en donner deux")
+
+
+def _staged(stack: ExitStack, path: Path) -> Path:
+    """Where an output is written before it is whole; made at once, to know that it can be."""
+    try:
+        return stack.enter_context(new_directory(path.parent)) / path.name
+    except OSError as error:
+        raise MatchInputError(
+            f"{path} : le dossier {path.parent} ne se laisse pas écrire ({error.strerror})"
+        ) from None
+
+
+def _decisions(path: Path | None) -> Decisions:
+    if path is None:
+        return Decisions()
     if not path.is_file():
-        raise MatchInputError(f"{path} : fichier introuvable")
+        raise MatchInputError(f"{path} : fichier de décisions introuvable")
+    _check_text(path)
+    return Decisions.load(path)
+
+
+def _ledger(permanent: PermanentIds | None) -> Ledger:
+    if permanent is None:
+        return Ledger()
+    path = permanent.ledger
+    if path.is_file():
+        _check_text(path)
+    ledger = Ledger.load(path)
+    if ledger.events and not permanent.members.is_file():
+        raise LedgerError(
+            f"{permanent.members} : introuvable. Ce fichier est écrit avec le registre et dit quel"
+            " identifiant portait chaque fiche : le remettre à côté de lui"
+        )
+    last = max((event.version for event in ledger.events), default="")
+    if last > permanent.day.isoformat():
+        raise LedgerError(
+            f"{path} : le registre va déjà jusqu’au {last} ; le jour donné,"
+            f" {permanent.day.isoformat()}, est antérieur"
+        )
+    return ledger
+
+
+def _check_text(path: Path) -> None:
+    content = path.read_bytes()
     try:
-        if path.suffix.lower() == ".parquet":
-            return pq.read_table(path)
-        return _read_csv(path)
-    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as error:
-        raise MatchInputError(f"{path} : illisible : {error}") from None
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise MatchInputError(f"{path}, ligne {line} : texte en UTF-8 attendu") from None
 
 
-def _read_csv(path: Path) -> pa.Table:
-    """A CSV as text columns, whatever its delimiter; Windows-1252 when it is not UTF-8."""
-    raw = path.read_bytes()
+def _load(con: duckdb.DuckDBPyConnection, request: _Request) -> tuple[int, list[str]]:
+    """Make the table of all records and the view of those to match, checked; and what was noted."""
     try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252")
-    header = text.partition("\n")[0]
-    if not header.strip():
-        raise MatchInputError(f"{path} : fichier vide : une ligne de titres est attendue")
-    delimiter = max(_DELIMITERS, key=header.count)
-    rows = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
-    names = [name.strip() for name in rows[0]]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise MatchInputError(f"{path} : colonnes répétées : {', '.join(twice)}")
-    body = [row for row in rows[1:] if any(cell.strip() for cell in row)]
-    for number, row in enumerate(body, start=2):
-        if len(row) != len(names):
-            raise MatchInputError(
-                f"{path} : enregistrement {number} : {len(row)} valeurs pour {len(names)} colonnes"
-                f" (séparateur « {delimiter} »)"
-            )
-    columns = list(zip(*body, strict=True)) or [()] * len(names)
-    return pa.table(
-        {name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)}
-    )
+        table = open_table(request.records)
+        columns, notes = _columns(table, request)
+        table.load(con, _RECORDS, columns)
+        if "source" not in columns:
+            con.execute(f"ALTER TABLE {_RECORDS} ADD COLUMN source VARCHAR")
+        _repair(con, [name for name in _REPAIRED if name in columns])
+        _views(con, columns)
+        notes += _checked(con, columns)
+    except (UnreadableError, _RefusedError) as error:
+        raise MatchInputError(f"{request.records} : {error}") from None
+    row = con.execute(f"SELECT count(*) FROM {_ALL}").fetchone()
+    return (int(row[0]) if row else 0), [*table.notes, *notes]
 
 
-def _prepare(table: pa.Table, renames: Mapping[str, str], path: Path) -> tuple[pa.Table, list[str]]:
-    """The columns that matching reads, under our names, checked; and what was noted."""
-    unknown = sorted(set(renames) - set(COLUMNS))
+class _RefusedError(ValueError):
+    """What is wrong with the records, without the file's name."""
+
+
+def _columns(table: Table, request: _Request) -> tuple[dict[str, str], list[str]]:
+    """Our columns → the titles that hold them; and what was noted."""
+    titles = [title for title in table.columns if title]
+    unknown = sorted(set(request.renames) - set(COLUMNS))
     if unknown:
-        raise MatchInputError(
-            f"colonnes inconnues : {', '.join(unknown)}. Possibles : {', '.join(COLUMNS)}"
+        raise _RefusedError(
+            f"--map : colonnes inconnues : {', '.join(unknown)}. Possibles : {', '.join(COLUMNS)}"
         )
-    absent = sorted(theirs for theirs in renames.values() if theirs not in table.column_names)
+    absent = sorted(set(request.renames.values()) - set(titles))
     if absent:
-        raise MatchInputError(
-            f"{path} : colonnes absentes : {', '.join(absent)}."
-            f" Le fichier a : {', '.join(table.column_names)}"
+        raise _RefusedError(
+            f"--map : colonnes absentes : {', '.join(absent)}. Le fichier a : {', '.join(titles)}"
         )
-    names = {ours: renames.get(ours, ours) for ours in COLUMNS}
-    found = {ours: theirs for ours, theirs in names.items() if theirs in table.column_names}
-    for needed in ("cle_source", "nom"):
-        if needed not in found:
-            raise MatchInputError(
-                f"{path} : il manque la colonne « {needed} » ; si elle porte un autre titre :"
-                f" --map {needed}=titre. Le fichier a : {', '.join(table.column_names)}"
+    named = {ours: request.renames.get(ours, ours) for ours in COLUMNS}
+    found = {ours: theirs for ours, theirs in named.items() if theirs in titles}
+    left = [title for title in titles if title not in found.values()]
+    advice = _advice(left, [ours for ours in COLUMNS if ours not in found])
+    missing = [ours for ours in NEEDED if ours not in found]
+    if missing:
+        said = " et ".join(f"« {ours} »" for ours in missing)
+        renames = {**request.renames, **advice}
+        how = (
+            f"Si c’est bien ce que disent ces titres : {request.command(renames)}"
+            if set(missing) <= set(advice)
+            else f"Si elle porte un autre titre : --map {missing[0]}=titre"
+        )
+        raise _RefusedError(
+            f"il manque la colonne {said}. Le fichier a : {', '.join(titles)}. {how}"
+        )
+    notes = []
+    if left:
+        hint = "".join(f" --map {shlex.quote(f'{o}={t}')}" for o, t in advice.items())
+        notes.append(
+            f"colonnes laissées de côté : {', '.join(left)}"
+            + (f" ; si ce sont les nôtres :{hint}" if hint else "")
+        )
+    return found, notes
+
+
+def _advice(titles: Sequence[str], wanted: Iterable[str]) -> dict[str, str]:
+    """Titles that look like the columns wanted."""
+    simple = {title: _simple(title) for title in titles}
+    advice: dict[str, str] = {}
+    for ours in wanted:
+        names = [ours, *SYNONYMS.get(ours, ())]
+        alike = [t for t in titles if simple[t] in names and t not in advice.values()]
+        if alike:
+            advice[ours] = min(alike, key=lambda title: names.index(simple[title]))
+    return advice
+
+
+def _simple(title: str) -> str:
+    letters = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
+
+
+def _repair(con: duckdb.DuckDBPyConnection, columns: Iterable[str]) -> None:
+    """Take invisible characters and mojibake out of texts, working once on each damaged value."""
+    for column in columns:
+        damaged = con.execute(
+            f"SELECT DISTINCT {column} FROM {_RECORDS}"
+            f" WHERE regexp_matches({column}, '[{_INVISIBLE}]|{_MOJIBAKE}')"
+        ).fetchall()
+        if not damaged:
+            continue
+        before = [value for (value,) in damaged]
+        con.register("lot", pa.table({"avant": before, "apres": list(map(_repaired, before))}))
+        con.execute(
+            f"UPDATE {_RECORDS} SET {column} = lot.apres FROM lot"
+            f" WHERE {_RECORDS}.{column} = lot.avant"
+        )
+        con.unregister("lot")
+
+
+def _repaired(text: str) -> str:
+    if _MOJIBAKE_IN_PYTHON.search(text):
+        try:
+            text = text.encode("cp1252").decode("utf-8")
+        except UnicodeError:
+            text = ftfy.fix_encoding(text)
+    spaced = " ".join(text.split())
+    return "".join(c for c in spaced if unicodedata.category(c) not in _INVISIBLE_CATEGORIES)
+
+
+def _views(con: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> None:
+    """All records that are not blank lines, numbered from 1; and among them those with a name."""
+    texts = [
+        f"left({name}, {MAX_COMPARED}) AS {name}"
+        for name in columns
+        if COLUMNS[name] == "VARCHAR" and name not in {"source", "cle_source"}
+    ]
+    typed = [_coordinate(name) for name in _BOUNDS if name in columns]
+    if "identifiants" in columns:
+        typed.append(
+            f"list_filter(string_split_regex(identifiants, '\\s*[{LIST_SEPARATOR.strip()}|]\\s*'),"
+            " lambda x: x <> '') AS identifiants"
+        )
+    anything = [name for name in columns if name != "source"]
+    con.execute(
+        f"""
+        CREATE VIEW {_ALL} AS SELECT rowid + 1 AS numero, * EXCLUDE (source),
+            CASE WHEN {_filled("source")} THEN source END AS source FROM {_RECORDS}
+        WHERE {_filled("cle_source")} OR {_filled("nom")}
+            OR {_filled(f"concat_ws('', {', '.join(anything)})")}
+        """
+    )
+    con.execute(
+        f"""
+        CREATE VIEW {_NAMED} AS
+        SELECT {_SOURCE} AS source, cle_source, {", ".join([*texts, *typed])} FROM {_ALL}
+        WHERE {_filled("nom")}
+        """
+    )
+
+
+def _filled(expression: str) -> str:
+    return f"coalesce(regexp_matches({expression}, '{_VISIBLE}'), false)"
+
+
+def _number(column: str) -> str:
+    return (
+        rf"TRY_CAST(replace(regexp_replace({column}, '[\s\p{{Z}}]', '', 'g'), ',', '.') AS DOUBLE)"
+    )
+
+
+def _coordinate(column: str) -> str:
+    bound = _BOUNDS[column]
+    number = _number(column)
+    return f"CASE WHEN {number} BETWEEN -{bound} AND {bound} THEN {number} END AS {column}"
+
+
+def _checked(con: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> list[str]:
+    """What is to be told of the records. Raises `_RefusedError` for what would mislead."""
+    total, _ = _places(con, "true")
+    keyless, where = _places(con, f"NOT {_filled('cle_source')}")
+    if keyless:
+        raise _RefusedError(
+            f"{_counted(keyless, 'enregistrement')} sans clé (n° {where}) :"
+            " chaque ligne doit avoir la sienne dans cle_source"
+        )
+    _refuse_duplicates(con)
+    notes = []
+    nameless, where = _places(con, f"NOT {_filled('nom')}")
+    if nameless and nameless == total:
+        raise _RefusedError(f"aucun nom dans la colonne « {columns['nom']} »")
+    if nameless:
+        notes.append(
+            f"{_counted(nameless, 'enregistrement')} sans nom (n° {where}) :"
+            " chacun reste seul dans son groupe"
+        )
+    long, where = _places(con, f"length(nom) > {MAX_COMPARED}")
+    if long:
+        notes.append(
+            f"{_counted(long, 'nom')} de plus de {MAX_COMPARED} caractères (n° {where}) :"
+            " le début seul est comparé"
+        )
+    if "source" in columns:
+        lost, where = _places(con, f"NOT {_filled('source')}")
+        if lost:
+            notes.append(
+                f"{_counted(lost, 'enregistrement')} sans source (n° {where}) : « {ONE_SOURCE} »"
             )
-    ignored = sorted(set(table.column_names) - set(found.values()))
-    notes = [f"colonnes laissées de côté : {', '.join(ignored)}"] if ignored else []
-    ready = pa.table({ours: _column(table.column(theirs)) for ours, theirs in found.items()})
-    if "source" not in found:
-        ready = ready.append_column("source", pa.array([ONE_SOURCE] * table.num_rows, pa.string()))
-    _check_rows(ready, path)
-    return ready, notes
+    wrong = " OR ".join(
+        f"({_filled(name)} AND coalesce({_number(name)} NOT BETWEEN -{bound} AND {bound}, true))"
+        for name, bound in _BOUNDS.items()
+        if name in columns
+    )
+    if wrong:
+        senseless, where = _places(con, wrong)
+        if senseless:
+            notes.append(
+                f"{_counted(senseless, 'point')} laissés de côté (n° {where}) :"
+                " des degrés sont attendus (latitude de -90 à 90, longitude de -180 à 180)"
+            )
+    padded, where = _places(con, r"regexp_matches(cle_source, '^[\s\p{Z}]|[\s\p{Z}]$')")
+    if padded:
+        notes.append(
+            f"{_counted(padded, 'clé')} commencent ou finissent par un blanc (n° {where}) :"
+            " elles sont gardées telles quelles"
+        )
+    return notes
 
 
-def _column(column: pa.ChunkedArray) -> pa.Array:
-    """A column as text (lists of texts stay lists), with mojibake repaired."""
-    if pa.types.is_list(column.type):
-        return column.combine_chunks()
-    values = [None if value is None else str(value) for value in column.to_pylist()]
-    return pa.array(
-        [ftfy.fix_text(v) if v and any(mark in v for mark in _DAMAGED) else v for v in values],
-        pa.string(),
+def _places(con: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str]:
+    """How many records meet a condition, and the numbers of the first ones."""
+    row = con.execute(
+        f"SELECT count(*), min(numero, {_MAX_SHOWN}) FROM {_ALL} WHERE {condition}"
+    ).fetchone()
+    count, first = row or (0, None)
+    return int(count), _listed(first or [], count)
+
+
+def _refuse_duplicates(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.execute(
+        f"""
+        SELECT {_SOURCE} AS s, cle_source, count(*) AS n,
+               min(numero, {_MAX_SHOWN}) AS premiers, count(*) OVER () AS total
+        FROM {_ALL} GROUP BY s, cle_source HAVING count(*) > 1
+        ORDER BY premiers LIMIT {_MAX_SHOWN}
+        """
+    ).fetchall()
+    if not rows:
+        return
+    shown = [
+        f"{_short(source)}:{_short(key)} aux enregistrements {_listed(first, count)}"
+        for source, key, count, first, _ in rows
+    ]
+    total = rows[0][-1]
+    more = f" ; et {_spaced(total - len(rows))} autres" if total > len(rows) else ""
+    said = "clé répétée" if total == 1 else "clés répétées"
+    raise _RefusedError(
+        f"{_spaced(total)} {said} : {' ; '.join(shown)}{more}."
+        " Une clé est unique dans sa source : ôter les lignes en trop, ou désigner une autre"
+        " colonne par --map cle_source=titre"
     )
 
 
-def _check_rows(table: pa.Table, path: Path) -> None:
-    seen: dict[tuple[str | None, str | None], int] = {}
-    problems: list[str] = []
-    names, keys, sources = (
-        table.column(column).to_pylist() for column in ("nom", "cle_source", "source")
+def _listed(first: Sequence[int], count: int) -> str:
+    more = f"… ({_spaced(count)} en tout)" if count > len(first) else ""
+    return ", ".join(map(str, first)) + more
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{_spaced(count)} {word}{'s' if count > 1 else ''}"
+
+
+def _spaced(count: int) -> str:
+    return f"{count:,}".replace(",", "\u202f")
+
+
+def _short(text: str) -> str:
+    """A key in one short line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_KEY_SHOWN else f"{line[:_MAX_KEY_SHOWN]}…"
+
+
+def _decision_notes(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> list[str]:
+    """Decisions in force that change nothing here, and why."""
+    notes = []
+    others = [line for line in decisions.active if line.decision not in PAIR_KINDS]
+    if others:
+        kinds = ", ".join(sorted({line.decision for line in others}))
+        notes.append(
+            f"{_counted(len(others), 'décision')} sans effet ici ({kinds}) :"
+            " seules celles sur deux fiches comptent"
+        )
+    decided = sorted({key for pair in decisions.pairs for key in pair})
+    absent = [
+        key
+        for (key,) in con.execute(
+            f"SELECT k FROM (SELECT unnest($1::VARCHAR[]) AS k) WHERE k NOT IN"
+            f" (SELECT source || ':' || cle_source FROM {_NAMED}) ORDER BY k",
+            [decided],
+        ).fetchall()
+    ]
+    if absent:
+        more = "…" if len(absent) > _MAX_SHOWN else ""
+        notes.append(
+            f"{_counted(len(absent), 'fiche')} des décisions absentes du fichier, ou sans nom"
+            f" ({', '.join(map(_short, absent[:_MAX_SHOWN]))}{more}) : ces décisions attendent"
+        )
+    return notes
+
+
+def _with_unnamed(con: duckdb.DuckDBPyConnection, clusters: pa.Table) -> pa.Table:
+    """The clusters, and each record without a name alone in its own, numbered again."""
+    if not _places(con, f"NOT {_filled('nom')}")[0]:
+        return clusters
+    con.register("groupes", clusters)
+    table = con.sql(
+        f"""
+        WITH toutes AS (
+            SELECT source, cle_source, cluster FROM groupes
+            UNION ALL
+            SELECT {_SOURCE}, cle_source, -numero FROM {_ALL}
+            WHERE NOT {_filled("nom")}
+        ), rangs AS (
+            SELECT *, row_number() OVER (ORDER BY source, cle_source) AS rang FROM toutes
+        ), premiers AS (
+            SELECT *, min(rang) OVER (PARTITION BY cluster) AS premier FROM rangs
+        )
+        SELECT source, cle_source, dense_rank() OVER (ORDER BY premier) - 1 AS cluster
+        FROM premiers ORDER BY rang
+        """
+    ).to_arrow_table()
+    con.unregister("groupes")
+    return table
+
+
+def _identified(
+    con: duckdb.DuckDBPyConnection, clusters: pa.Table, ledger: Ledger, permanent: PermanentIds
+) -> tuple[pa.Table, pa.Table, Ledger]:
+    """Clusters under their permanent ids, the last id of every record ever seen, the ledger."""
+    groups: defaultdict[int, list[Key]] = defaultdict(list)
+    for source, key, number in zip(*(column.to_pylist() for column in clusters), strict=True):
+        groups[number].append((source, key))
+    previous: dict[Key, str] = {}
+    if permanent.members.is_file():
+        rows = con.execute(
+            "SELECT source, cle_source, id FROM read_parquet($1)", [str(permanent.members)]
+        ).fetchall()
+        previous = {(source, key): identifier for source, key, identifier in rows}
+    present, after = advance(ledger, groups.values(), previous, permanent.day.isoformat())
+    return _ids(present, "cluster"), _ids(previous | present, "id"), after
+
+
+def _ids(identifiers: Mapping[Key, str], name: str) -> pa.Table:
+    keys = sorted(identifiers)
+    return pa.table(
+        {
+            "source": pa.array([source for source, _ in keys], pa.string()),
+            "cle_source": pa.array([key for _, key in keys], pa.string()),
+            name: pa.array([identifiers[key] for key in keys], pa.string()),
+        }
     )
-    for number, (name, key, source) in enumerate(zip(names, keys, sources, strict=True), start=1):
-        if not (key and key.strip()):
-            problems.append(f"enregistrement {number} : cle_source vide")
-        elif not (source and source.strip()):
-            problems.append(f"enregistrement {number} : source vide")
-        elif not (name and name.strip()):
-            problems.append(f"enregistrement {number} : nom vide ({source}:{key})")
-        elif (source, key) in seen:
-            first = seen[source, key]
-            problems.append(f"enregistrement {number} : clé {source}:{key} déjà au n° {first}")
-        seen.setdefault((source, key), number)
-    if problems:
-        more = len(problems) - _MAX_SHOWN
-        tail = f" ; et {more} autres" if more > 0 else ""
-        raise MatchInputError(f"{path} : " + " ; ".join(problems[:_MAX_SHOWN]) + tail)
 
 
-def _write(table: pa.Table, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.nouveau")
+def _write(con: duckdb.DuckDBPyConnection, table: pa.Table, path: Path) -> None:
     if path.suffix.lower() == ".parquet":
-        pq.write_table(table, beside)
+        pq.write_table(table, path)
     else:
-        pacsv.write_csv(table, beside, pacsv.WriteOptions(quoting_style="needed"))
-    beside.replace(path)
+        con.register("sortie", table)
+        con.execute("COPY (SELECT * FROM sortie) TO $1 (FORMAT csv, HEADER)", [str(path)])
+        con.unregister("sortie")
+    sync(path)
