@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8001
+BENCH  := .venv-bench
+SETS   ?= --count 10000
 
 # PYTHONDONTWRITEBYTECODE would make each import of dagster three times slower.
 unexport PYTHONDONTWRITEBYTECODE
@@ -10,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full check format lock serve benchmark clean
+.PHONY: help run test test-full check format lock serve bench-matching benchmark clean
 
 help: ## liste les commandes
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +41,9 @@ format: $(VENV)/.dev ## met le code en forme
 serve: $(VENV)/.runtime ## sert la dernière version publiée
 	@$(BIN)/lowtech serve --port $(PORT)
 
+bench-matching: $(BENCH)/.bench ## compare les moteurs de rapprochement (SETS="--count 10000 100000")
+	@$(BENCH)/bin/python -m benchmarks.matching $(SETS) --write
+
 benchmark: $(VENV)/.dev ## mesure chaque étape et écrit benchmarks/resultats.md
 	@$(BIN)/python -m benchmarks.stages
 
@@ -49,9 +54,10 @@ lock: $(VENV)/.installer ## refait les verrous (versions et empreintes) depuis p
 	@$(COMPILE) --group installer -o requirements-installer.lock
 	@$(COMPILE) pyproject.toml --group build -o requirements.lock
 	@$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) pyproject.toml --group bench -c requirements.lock -o requirements-bench.lock
 
 clean: ## enlève l'environnement et les données produites
-	@rm -rf $(VENV) warehouse/data
+	@rm -rf $(VENV) $(BENCH) warehouse/data
 
 # A fast installer when it can be had, plain pip otherwise: the same locks and hashes either way.
 $(VENV)/.venv:
@@ -80,4 +86,13 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.installer
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	$(call install,requirements-dev.lock)
+	@touch $@
+
+# Peers of matching bring numpy, pandas and scikit-learn: they stay out of the project's environment.
+$(BENCH)/.bench: requirements-bench.lock pyproject.toml | $(VENV)/.installer
+	@echo "Environnement de comparaison dans $(BENCH)…"
+	@$(PYTHON) -m venv $(BENCH)
+	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --python $(BENCH)/bin/python --require-hashes -r $<; \
+	  else $(BENCH)/bin/python -m pip install --no-deps --require-hashes -r $<; fi
+	@$(BENCH)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,12 @@ def _arguments() -> argparse.Namespace:
 
 def _sets(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], pa.Table]]]:
     for count in given.count:
-        yield f"français, {_grouped(count)}", lambda count=count: generate(count, given.seed)
+        yield f"français, {_grouped(count)}", partial(generate, count, given.seed)
     for world in given.world:
-        make = worlds()[world]
-        yield (
-            f"{world}, {_grouped(given.world_count)}",
-            lambda make=make: make(given.world_count, given.seed),
-        )
+        make = partial(worlds()[world], given.world_count, given.seed)
+        yield f"{world}, {_grouped(given.world_count)}", make
     for path in given.set:
-        yield path.stem, lambda path=path: pq.read_table(path)
+        yield path.stem, partial(pq.read_table, path)
 
 
 def _grouped(count: int) -> str:
@@ -114,7 +112,15 @@ def _measure(engine: str, folder: Path, truth: pa.Table, given: argparse.Namespa
     """What the engine cost in a process of its own, and how right it was."""
     out = folder / engine
     out.mkdir()
-    command = [sys.executable, "-m", "benchmarks.matching", "--run", engine, "--folder", folder]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.matching",
+        "--run",
+        engine,
+        "--folder",
+        str(folder),
+    ]
     with (out / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         refused = _watch(process, given.max_minutes * 60, given.max_gib * KIB)
