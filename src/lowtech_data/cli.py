@@ -503,7 +503,7 @@ def review_here(
     terminal = review.Terminal(screen, typer.getchar, screen.input)
     session = review.open_session(Warehouse(warehouse), path, terminal, who=who, day=day)
     written = session.run()
-    out.print(f"\n{written} décisions écrites dans {_short(path)}, {session.remaining} à relire.")
+    out.print(f"\nÀ relire : {session.remaining} ; décidées : {written}, dans {_short(path)}")
     if written:
         again = last.command(warehouse, *(() if last.sample else ("--offline",)))
         out.print(f"Elles compteront à la prochaine exécution : {again}")

@@ -259,6 +259,11 @@ def test_no_value_of_a_fiche_is_kept_in_its_traits():
     assert not [value for value in OTHER.values() if isinstance(value, str) and value in said]
 
 
+def present(moves):
+    """Fiches re-keyed on 2026-06-01."""
+    return lambda key, day: moves.get(key, key) if day <= "2026-06-01" else key
+
+
 def test_decisions_follow_the_fiches_of_a_source_that_changed_its_keys():
     seen = {"x:1": traits(FICHE)}
     decisions = Decisions.parse(
@@ -266,11 +271,20 @@ def test_decisions_follow_the_fiches_of_a_source_that_changed_its_keys():
             line("lie", a="x:1", b="y:a:b", predicat="heberge_par", empreintes=seen),
             line("corriger", a="y:a:b", champ="nom", valeur="Le Lieu"),
         )
-    ).following({("x", "1"): ("x", "un"), ("y", "a:b"): ("y", "c"), ("z", "0"): ("z", "1")})
+    ).following(
+        present({("x", "1"): ("x", "un"), ("y", "a:b"): ("y", "c"), ("z", "0"): ("z", "1")})
+    )
     assert decisions.relations == (("x:un", "heberge_par", "y:c"),)
     assert set(decisions.corrections) == {"y:c"}
     assert decisions.stale({"x:un": traits({**FICHE, "nom": "Autre"})})
     assert decisions.stale({"x:un": traits(FICHE)}) == ()
+
+
+def test_a_key_given_to_another_place_is_decided_about_anew():
+    decisions = Decisions.parse(
+        text(line("fermer", a="x:1", date="2026-05-01"), line("fermer", a="x:1", date="2026-07-01"))
+    ).following(present({("x", "1"): ("x", "un")}))
+    assert set(decisions.closures) == {"x:un", "x:1"}
 
 
 def test_decisions_that_come_to_contradict_each_other_on_a_new_key_are_shown():
@@ -278,12 +292,12 @@ def test_decisions_that_come_to_contradict_each_other_on_a_new_key_are_shown():
         text(line("identique", a="x:1", b="y:1"), line("distinct", a="x:2", b="y:1"))
     )
     with pytest.raises(DecisionError, match=r"opposées.*ligne 1 .*ligne 2 "):
-        decisions.following({("x", "1"): ("x", "3"), ("x", "2"): ("x", "3")})
+        decisions.following(present({("x", "1"): ("x", "3"), ("x", "2"): ("x", "3")}))
 
 
 def test_a_pair_that_became_one_fiche_is_about_nothing_any_more():
     decisions = Decisions.parse(text(line("distinct", a="x:1", b="x:2")))
-    moved = decisions.following({("x", "1"): ("x", "3"), ("x", "2"): ("x", "3")})
+    moved = decisions.following(present({("x", "1"): ("x", "3"), ("x", "2"): ("x", "3")}))
     assert [decision.b for decision in moved.orphans({"x:3"})] == ["x:2"]
 
 

@@ -22,7 +22,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date as calendar_date
@@ -42,6 +42,9 @@ PAIR_KINDS = ("identique", "distinct", "lie", "a_revoir")
 
 SYMMETRIC = frozenset({"partenaire_de"})
 """Links that say the same in both directions."""
+
+PresentKey = Callable[[tuple[str, str], str], tuple[str, str]]
+"""(source, key) of a fiche, the day it was called so → what it is called now."""
 
 Traits = Mapping[str, str]
 """Field → fingerprints of what it says, separated by spaces; a field without a value is absent."""
@@ -267,15 +270,14 @@ class Decisions:
         )
         return tuple(stale for stale in found if stale.changes)
 
-    def following(self, renamed: Mapping[tuple[str, str], tuple[str, str]]) -> Decisions:
-        """The same decisions on the present keys of re-keyed fiches (`Ledger.renamed`).
+    def following(self, present_key: PresentKey) -> Decisions:
+        """The same decisions on the present keys of re-keyed fiches (`Ledger.present_key`).
 
         A pair whose two fiches became one keeps its former keys: it is about nothing any more, and
         `orphans` tells of it. Raises `DecisionError` when decisions on two former keys contradict
         each other on the new one.
         """
-        names = {":".join(old): ":".join(new) for old, new in renamed.items()}
-        moved = replace(self, lines=tuple(_renamed(line, names) for line in self.lines))
+        moved = replace(self, lines=tuple(_followed(line, present_key) for line in self.lines))
         if contradictions := moved._contradictions():
             raise DecisionError(contradictions)
         return moved
@@ -329,11 +331,15 @@ def _answers(lines: Sequence[Decision]) -> list[Decision]:
     return list(dropwhile(lambda line: line.decision == "a_revoir", lines))
 
 
-def _renamed(line: Decision, names: Mapping[str, str]) -> Decision:
-    a, b = (names.get(key, key) if key else None for key in (line.a, line.b))
+def _followed(line: Decision, present_key: PresentKey) -> Decision:
+    def now(name: str) -> str:
+        source, _, key = name.partition(":")
+        return ":".join(present_key((source, key), line.date[:10]))
+
+    a, b = (now(name) if name else None for name in (line.a, line.b))
     if a is not None and a == b:
         return line
-    seen = {names.get(key, key): said for key, said in line.empreintes.items()}
+    seen = {now(name): said for name, said in line.empreintes.items()}
     return line.model_copy(update={"a": a, "b": b, "empreintes": seen})
 
 
@@ -515,11 +521,11 @@ def new_decision(existing: Decisions, /, **content: Any) -> Decision:
         raise DecisionError([_problem(item) for item in error.errors()]) from None
 
 
-def append(path: Path, *decisions: Decision) -> Decisions:
+def append(path: Path, *decisions: Decision, present_key: PresentKey | None = None) -> Decisions:
     """Add lines at the end of the file, all or none, after checking that the whole would hold.
 
-    Returns the decisions as they now are. Raises `DecisionError`, and writes nothing, otherwise.
-    Whoever else appends to the file waits.
+    Returns the decisions as they now are, `following` the keys of fiches when told how. Raises
+    `DecisionError`, and writes nothing, otherwise. Whoever else appends to the file waits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path.parent):
@@ -528,6 +534,8 @@ def append(path: Path, *decisions: Decision) -> Decisions:
             before += "\n"
         after = before + "".join(_line(decision) for decision in decisions)
         parsed = Decisions.parse(after, source=path.name)
+        if present_key is not None:
+            parsed = parsed.following(present_key)
         files.write_bytes(path, after.encode())
     return parsed
 
