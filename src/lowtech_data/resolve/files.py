@@ -436,9 +436,8 @@ def _filled(expression: str) -> str:
 
 
 def _number(column: str) -> str:
-    return (
-        rf"TRY_CAST(replace(regexp_replace({column}, '[\s\p{{Z}}]', '', 'g'), ',', '.') AS DOUBLE)"
-    )
+    written = rf"replace(regexp_replace({column}, '[\s\p{{Z}}]', '', 'g'), ',', '.')"
+    return f"coalesce(TRY_CAST({column} AS DOUBLE), TRY_CAST({written} AS DOUBLE))"
 
 
 def _coordinate(column: str) -> str:
@@ -479,7 +478,7 @@ def _checked(con: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> list
                 f"{_counted(lost, 'enregistrement')} sans source (n° {where}) : « {ONE_SOURCE} »"
             )
     wrong = " OR ".join(
-        f"({_filled(name)} AND coalesce({_number(name)} NOT BETWEEN -{bound} AND {bound}, true))"
+        f"(coalesce({_number(name)} NOT BETWEEN -{bound} AND {bound}, true) AND {_filled(name)})"
         for name, bound in _BOUNDS.items()
         if name in columns
     )
