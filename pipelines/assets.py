@@ -111,7 +111,7 @@ def downstream_assets(registry: Registry, report: Report) -> Sequence[dg.AssetsD
         built = release.build(workspace.warehouse)
         report("etape", "contrôles")
         found = [] if built.unchanged else gates.run(built.directory, built.previous)
-        if not found:
+        if not any(finding.blocking for finding in found):
             release.approve(workspace.warehouse)
         report("portes", found)
         return dg.MaterializeResult(

@@ -77,13 +77,15 @@ def gate_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def gate_results(findings: Sequence[gates.Finding]) -> list[dg.AssetCheckResult]:
-    """One result per gate, with what it found."""
+    """One result per gate, with what it found; what does not block passes, and is told."""
     results = []
     for name in gates.names():
-        found = [str(finding) for finding in findings if finding.gate == name]
+        found = [finding for finding in findings if finding.gate == name]
         results.append(
             dg.AssetCheckResult(
-                check_name=name, passed=not found, metadata={"anomalies": "\n".join(found)}
+                check_name=name,
+                passed=not any(finding.blocking for finding in found),
+                metadata={"anomalies": "\n".join(map(str, found))},
             )
         )
     return results

@@ -10,6 +10,8 @@ SOURCES = PROJECT / "sources.yaml"
 WAREHOUSE = PROJECT / "warehouse" / "data"
 CURATED = PROJECT / "warehouse" / "curated"
 SAMPLE = PROJECT / "warehouse" / "sample"
+EVALUATION = PROJECT / "tests" / "evaluation"
+"""Labelled pairs that the accuracy of each release is measured on."""
 
 CONTACT = os.environ.get("LOWTECH_CONTACT")
 """E-mail address of whoever runs this: shown on the site, and sent with every request."""

@@ -41,8 +41,8 @@ def test_checks_of_sources_never_block_and_gates_always_do(definitions: dg.Defin
     gates = {name for (asset, name) in blocking if asset == "candidat"}
     assert sources == {"recupere", "contrat", "volume", "fraicheur"}
     assert gates == {
-        "schema", "cles", "references", "codes", "identifiants", "provenance", "grappes", "volume",
-        "donnees_personnelles", "licences", "sqlite",
+        "schema", "cles", "references", "codes", "identifiants", "provenance", "grappes",
+        "exactitude", "volume", "donnees_personnelles", "licences", "sqlite",
     }  # fmt: skip
     assert all(blocked == (asset == "candidat") for (asset, _), blocked in blocking.items())
 

@@ -7,14 +7,16 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
+from lowtech_data import files
 from lowtech_data.publish import release
 from lowtech_data.quality import gates
 from lowtech_data.warehouse import Warehouse
-from tests.conftest import Project, place_rows
+from tests.conftest import PLACES, Project, place_rows
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,13 @@ def unlink_row(path: Path) -> None:
     database.close()
 
 
+def written_index(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Rewrite the index of a candidate."""
+    index = release.read_index(path)
+    change(index)
+    (path / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
 DEFECTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "schema": (lambda p: damaged(p, "codes", "ALTER TABLE t RENAME uri TO url"), "codes"),
     "cles": (
@@ -71,6 +80,15 @@ DEFECTS: dict[str, tuple[Callable[[Path], None], str]] = {
             "FROM (FROM t LIMIT 1), range(25) r(i)",
         ),
         "plus de 20 fiches",
+    ),
+    "exactitude": (
+        lambda p: written_index(
+            p,
+            lambda index: index["exactitude"]["masque"].update(
+                precision=0.9, fusions_fausses=["a:1 / b:2 (distinct)"]
+            ),
+        ),
+        "0,900, 0,970 attendue au moins ; paires étiquetées fusionnées à tort : a:1 / b:2",
     ),
     "volume": (lambda p: damaged(p, "initiatives", "DELETE FROM t WHERE true"), "aucune"),
     "donnees_personnelles": (
@@ -104,6 +122,68 @@ def test_a_gate_refuses_its_defect(gate: str, published: Path, tmp_path: Path):
     assert found, gate
     assert {finding.gate for finding in found} == {gate}
     assert any(word in str(finding) for finding in found)
+
+
+def relabelled(
+    project: Project, folder: Path, rows: list[tuple[str, str, str]]
+) -> release.Candidate:
+    """A candidate of the project, measured on pairs of like records labelled at will."""
+    (folder / "fiches.csv").write_text(
+        "source,cle_source,nom,adresse,code_postal,commune,latitude,longitude,site_web\n"
+        + "".join(
+            f"{source},{number},{name},{address},{code},{town},{lat},{lon},\n"
+            for number, (name, address, code, town, lat, lon) in enumerate(PLACES)
+            for source in ("alpha", "beta")
+        ),
+        encoding="utf-8",
+    )
+    (folder / "paires.csv").write_text(
+        "source_a,cle_a,source_b,cle_b,etiquette,part\n"
+        + "".join(f"alpha,{a},beta,{b},{label},mesure\n" for a, b, label in rows),
+        encoding="utf-8",
+    )
+    files.remove_tree(project.warehouse.releases)
+    return release.build(project.warehouse, evaluation=folder)
+
+
+def test_an_engine_that_merges_what_people_tell_apart_is_refused(project: Project, tmp_path: Path):
+    project.listing("alpha", place_rows("a"), donnees_du="2026-11-01")
+    project.run()
+    labels = [("0", "0", "identique"), ("1", "1", "distinct"), ("2", "2", "distinct")]
+    candidate = relabelled(project, tmp_path, labels)
+    found = gates.run(candidate.directory, None, only="exactitude")
+    assert all(finding.blocking for finding in found)
+    assert "alpha:1 / beta:1 (distinct) ; alpha:2 / beta:2 (distinct)" in str(found[0])
+
+
+def test_an_engine_that_finds_too_little_is_refused(project: Project, tmp_path: Path):
+    project.listing("alpha", place_rows("a"), donnees_du="2026-11-01")
+    project.run()
+    labels = [("0", "0", "identique"), *((str(n), str(n + 1), "identique") for n in range(1, 6))]
+    candidate = relabelled(project, tmp_path, labels)
+    found = gates.run(candidate.directory, None, only="exactitude")
+    assert any("rappel avec tous les champs" in str(finding) for finding in found)
+
+
+def test_accuracy_that_nobody_measured_is_said_and_does_not_block(project: Project, tmp_path: Path):
+    project.listing("alpha", place_rows("a"), donnees_du="2026-11-01")
+    project.run()
+    files.remove_tree(project.warehouse.releases)
+    candidate = release.build(project.warehouse, evaluation=tmp_path / "absent").directory
+    (found,) = gates.run(candidate, None)
+    assert "non mesurée" in str(found)
+    assert not found.blocking
+    (row,) = release.versions(candidate)
+    assert (row["precision"], row["rappel"]) == (None, None)
+
+
+def test_a_release_says_how_right_its_matching_is(published: Path):
+    measured = release.read_index(published)["exactitude"]
+    low, high = measured["tous_les_champs"]["precision_95"]
+    assert low < measured["tous_les_champs"]["precision"] <= high
+    (row,) = release.versions(published)
+    assert row["precision"] == measured["tous_les_champs"]["precision"]
+    assert row["rappel"] == measured["tous_les_champs"]["rappel"]
 
 
 def test_a_fall_in_numbers_against_the_published_release_is_refused(

@@ -19,9 +19,10 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from lowtech_data import files
+from lowtech_data import files, settings
 from lowtech_data.model import SCHEMA_VERSION, TABLES
 from lowtech_data.publish import changes, sqlite, tables
+from lowtech_data.resolve.evaluate import Accuracy, measure
 from lowtech_data.warehouse import Warehouse
 
 LICENCE = "ODbL-1.0"
@@ -58,11 +59,11 @@ class NotApprovedError(RuntimeError):
     """There is no candidate that passed its gates."""
 
 
-def build(warehouse: Warehouse) -> Candidate:
+def build(warehouse: Warehouse, *, evaluation: Path = settings.EVALUATION) -> Candidate:
     """Build the candidate release from the warehouse's database and its ledger.
 
     The candidate replaces a former one; once its gates have passed, `approve` then `commit` publish
-    it.
+    it. Its accuracy is measured on the labelled pairs of `evaluation`, and is unknown without them.
     """
     previous = warehouse.current_release()
     _remove_orphans(warehouse, previous)
@@ -79,13 +80,14 @@ def build(warehouse: Warehouse) -> Candidate:
             files.remove_tree(directory)
             return Candidate(previous, previous.name, previous, True, counts)
         changes.write(con, version, previous)
-        _write_versions(con, version, as_of, previous)
+        accuracy = measure(evaluation)
+        _write_versions(con, version, as_of, previous, accuracy)
         tables.write_csv(con, directory / "csv", _OUTSIDE_CONTENT)
         tables.write_parquet(con, directory / "parquet")
         sqlite.write(con, directory / DATABASE_FILE)
         files.write_bytes(directory / LEDGER_FILE, warehouse.candidate_ledger.read_bytes())
         counts |= {name: _count(con, name) for name in _OUTSIDE_CONTENT}
-    _write_index(directory, version, as_of, content, counts)
+    _write_index(directory, version, as_of, content, counts, accuracy)
     return Candidate(directory, version, previous, False, counts)
 
 
@@ -196,9 +198,14 @@ def _content_hash(directory: Path) -> str:
 
 
 def _write_versions(
-    con: duckdb.DuckDBPyConnection, version: str, as_of: str, previous: Path | None
+    con: duckdb.DuckDBPyConnection,
+    version: str,
+    as_of: str,
+    previous: Path | None,
+    accuracy: Accuracy | None,
 ) -> None:
     """All releases so far, with the sums of the earlier ones, and this one."""
+    measured = accuracy.all_columns.document() if accuracy else {}
     if previous:
         con.execute(f"INSERT INTO versions FROM {tables.scan(previous, 'versions')}")
         sums = {e["chemin"]: e["sha256"] for e in read_index(previous)["fichiers"]}
@@ -213,19 +220,27 @@ def _write_versions(
             (SELECT count(*) FROM initiatives) AS nb_initiatives,
             (SELECT count(*) FROM ressources) AS nb_ressources,
             (SELECT count(*) FROM fiches) AS nb_fiches,
-            (SELECT count(*) FROM sources) AS nb_sources
+            (SELECT count(*) FROM sources) AS nb_sources,
+            CAST($precision AS DOUBLE) AS precision, CAST($recall AS DOUBLE) AS rappel
         """,
         {
             "id": version,
             "schema": SCHEMA_VERSION,
             "code": package_version("lowtech-data"),
             "date": as_of,
+            "precision": measured.get("precision"),
+            "recall": measured.get("rappel"),
         },
     )
 
 
 def _write_index(
-    directory: Path, version: str, as_of: str, content: str, counts: dict[str, int]
+    directory: Path,
+    version: str,
+    as_of: str,
+    content: str,
+    counts: dict[str, int],
+    accuracy: Accuracy | None,
 ) -> None:
     entries = [
         {
@@ -249,6 +264,7 @@ def _write_index(
             "duckdb": package_version("duckdb"),
             "sqlite": sqlite3.sqlite_version,
         },
+        "exactitude": accuracy.document() if accuracy else None,
         "lignes": dict(sorted(counts.items())),
         "fichiers": entries,
     }

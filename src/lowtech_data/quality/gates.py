@@ -1,8 +1,7 @@
 """Gates: what a candidate must hold before it may replace the published release.
 
 They read the candidate's own files, as the public would, never the tables they were made from. Each
-gate says what it found, how often, with a few examples; one blocking finding keeps the previous
-release.
+gate says what it found, how often, with examples; one blocking finding keeps the previous release.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from lowtech_data.model import LISTS, TABLES, Kind
+from lowtech_data.publish.release import read_index
 from lowtech_data.publish.tables import scan
 
 EXAMPLES = 5
@@ -30,6 +30,8 @@ class Finding:
     message: str
     count: int
     examples: tuple[str, ...] = ()
+    blocking: bool = True
+    """Whether it keeps the candidate from being published, or is only to be known."""
 
     def __str__(self) -> str:
         """The finding as one line."""
@@ -309,6 +311,48 @@ def _sqlite(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Finding
         )
 
 
+MIN_PRECISION = 0.97
+"""Share of right merges, on the labelled pairs, under which a release is refused."""
+MIN_FOUND = 0.80
+"""Share of the pairs labelled the same that are merged or shown to people, likewise."""
+
+_WAYS = {"tous_les_champs": "avec tous les champs", "masque": "sans identifiants ni contacts"}
+
+
+def _accuracy(con: duckdb.DuckDBPyConnection, candidate: Path) -> Iterator[Finding]:
+    """The figures that the build measured, in the index, against their floors."""
+    measured = read_index(candidate)["exactitude"]
+    if measured is None:
+        yield Finding(
+            "exactitude",
+            "non mesurée : le projet installé n’a pas les paires étiquetées (tests/evaluation)",
+            0,
+            blocking=False,
+        )
+        return
+    for way, label in _WAYS.items():
+        figures = measured[way]
+        wrong = figures["fusions_fausses"]
+        if figures["precision"] < MIN_PRECISION:
+            yield Finding(
+                "exactitude",
+                f"précision {label} de {_decimal(figures['precision'])}, {_decimal(MIN_PRECISION)} "
+                f"attendue au moins ; paires étiquetées fusionnées à tort : {' ; '.join(wrong)}",
+                len(wrong),
+            )
+        if (found := figures["rappel_avec_relecture"]) < MIN_FOUND:
+            yield Finding(
+                "exactitude",
+                f"rappel {label}, file de revue comprise, de {_decimal(found)}, "
+                f"{_decimal(MIN_FOUND)} attendu au moins",
+                figures["identiques"],
+            )
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.3f}".replace(".", ",")
+
+
 _GATES: dict[str, _Gate] = {
     "schema": _Gate(_schema, "Les colonnes sont celles du modèle."),
     "cles": _Gate(_keys, "Les clés sont uniques, les champs obligatoires remplis."),
@@ -317,6 +361,7 @@ _GATES: dict[str, _Gate] = {
     "identifiants": _Gate(_identifiers, "Chaque identifiant publié un jour se résout."),
     "provenance": _Gate(_provenance, "Chaque valeur publiée mène à une fiche et à des octets."),
     "grappes": _Gate(_clusters, "Aucune grappe démesurée sans l’accord d’une personne."),
+    "exactitude": _Gate(_accuracy, "L’appariement n’est pas en dessous de ses planchers."),
     "volume": _Gate(_volume, "Le nombre d’initiatives ne s’effondre pas."),
     "donnees_personnelles": _Gate(_personal, "Aucun mobile, aucun courriel de particulier."),
     "licences": _Gate(_licences, "Rien d’une source qui ne peut être republiée."),
