@@ -342,9 +342,7 @@ def _columns(table: Table, request: _Request) -> tuple[dict[str, str], list[str]
             if set(missing) <= set(advice)
             else f"Si elle porte un autre titre : --map {missing[0]}=titre"
         )
-        raise _RefusedError(
-            f"il manque la colonne {said}. Le fichier a : {', '.join(titles)}. {how}"
-        )
+        raise _RefusedError(f"il manque {said}. Le fichier a : {', '.join(titles)}. {how}")
     notes = []
     if left:
         hint = "".join(f" --map {shlex.quote(f'{o}={t}')}" for o, t in advice.items())

@@ -1,8 +1,8 @@
 """Any CSV or Parquet file as a DuckDB table of texts, in the order of the file.
 
-A CSV goes through DuckDB. What DuckDB would refuse or silently lose (another encoding than UTF-8,
-an odd quote, mixed ends of line) goes through the `csv` module, which reads it or says which record
-is wrong: values never land in the wrong column.
+A CSV goes through DuckDB, put in UTF-8 first if need be. What DuckDB would refuse or silently lose
+(an odd quote, mixed ends of line) goes through the `csv` module, which reads it or says which
+record is wrong: values never land in the wrong column.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import codecs
 import csv
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol, TextIO
 
 import duckdb
@@ -107,10 +109,14 @@ class _Csv:
     @property
     def is_plain(self) -> bool:
         """Whether DuckDB reads the file without losing or shifting anything, or refuses it."""
-        return self.encoding.startswith("utf-8") and self.quotes_pair and self.header_lines == 1
+        return self.quotes_pair and self.header_lines == 1
 
     def load(self, con: duckdb.DuckDBPyConnection, name: str, wanted: Mapping[str, str]) -> None:
         places = {ours: self.columns.index(title) for ours, title in wanted.items()}
+        if not self.encoding.startswith("utf-8"):
+            with TemporaryDirectory() as folder:
+                self._in_utf8(Path(folder) / "texte.csv").load(con, name, wanted)
+            return
         if self.is_plain:
             selected = ", ".join(f"c{place} AS {ours}" for ours, place in places.items())
             try:
@@ -126,6 +132,15 @@ class _Csv:
             con.register("lot", pa.table({ours: cells[place] for ours, place in places.items()}))
             con.execute(f"INSERT INTO {name} SELECT * FROM lot")
             con.unregister("lot")
+
+    def _in_utf8(self, copy: Path) -> _Csv:
+        with (
+            _text(self.path, self.encoding) as file,
+            copy.open("w", encoding="utf-8", newline="") as target,
+        ):
+            shutil.copyfileobj(file, target, _CHUNK)
+        encoding, quotes_pair = _scanned(copy)
+        return replace(self, path=copy, encoding=encoding, quotes_pair=quotes_pair)
 
     def _scan(self) -> str:
         columns = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(self.columns)))
