@@ -446,63 +446,82 @@ def _coordinate(column: str) -> str:
 
 def _checked(con: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> list[str]:
     """What is to be told of the records. Raises `_RefusedError` for what would mislead."""
-    total, _ = _places(con, "true")
-    keyless, where = _places(con, f"NOT {_filled('cle_source')}")
-    if keyless:
+    total, found = _seen(con, columns)
+    if "sans_cle" in found:
         raise _RefusedError(
-            f"{_counted(keyless, 'enregistrement')} sans clé (n° {where}) :"
+            f"{found['sans_cle'].counted('enregistrement')} sans clé ({found['sans_cle'].where}) :"
             " chaque ligne doit avoir la sienne dans cle_source"
         )
     _refuse_duplicates(con)
-    notes = []
-    nameless, where = _places(con, f"NOT {_filled('nom')}")
-    if nameless and nameless == total:
+    if "sans_nom" in found and found["sans_nom"].count == total:
         raise _RefusedError(f"aucun nom dans la colonne « {columns['nom']} »")
-    if nameless:
-        notes.append(
-            f"{_counted(nameless, 'enregistrement')} sans nom (n° {where}) :"
-            " chacun reste seul dans son groupe"
-        )
-    long, where = _places(con, f"length(nom) > {MAX_COMPARED}")
-    if long:
-        notes.append(
-            f"{_counted(long, 'nom')} de plus de {MAX_COMPARED} caractères (n° {where}) :"
-            " le début seul est comparé"
-        )
+    said = {
+        "sans_nom": ("enregistrement", "sans nom", "chacun reste seul dans son groupe"),
+        "nom_long": (
+            "nom",
+            f"de plus de {MAX_COMPARED} caractères",
+            "le début seul est comparé",
+        ),
+        "sans_source": ("enregistrement", "sans source", f"« {ONE_SOURCE} » leur en tient lieu"),
+        "hors_limites": (
+            "point",
+            "hors de la Terre",
+            "des degrés sont attendus (latitude de -90 à 90, longitude de -180 à 180)",
+        ),
+        "cle_bordee": ("clé", "avec un blanc au bord", "gardée telle quelle"),
+    }
+    return [
+        f"{found[name].counted(word)} {what} ({found[name].where}) : {outcome}"
+        for name, (word, what, outcome) in said.items()
+        if name in found
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """How many records are in some case, and the numbers of the first ones."""
+
+    count: int
+    first: list[int]
+
+    @property
+    def where(self) -> str:
+        return f"n° {_listed(self.first, self.count)}"
+
+    def counted(self, word: str) -> str:
+        return _counted(self.count, word)
+
+
+def _seen(
+    con: duckdb.DuckDBPyConnection, columns: Mapping[str, str]
+) -> tuple[int, dict[str, _Places]]:
+    """Number of records, and the cases that some of them are in."""
+    conditions = {
+        "sans_cle": f"NOT {_filled('cle_source')}",
+        "cle_bordee": r"regexp_matches(cle_source, '^[\s\p{Z}]|[\s\p{Z}]$')",
+        "sans_nom": f"NOT {_filled('nom')}",
+        "nom_long": f"length(nom) > {MAX_COMPARED}",
+    }
     if "source" in columns:
-        lost, where = _places(con, f"NOT {_filled('source')}")
-        if lost:
-            notes.append(
-                f"{_counted(lost, 'enregistrement')} sans source (n° {where}) : « {ONE_SOURCE} »"
-            )
-    wrong = " OR ".join(
+        conditions["sans_source"] = "source IS NULL"
+    points = [
         f"(coalesce({_number(name)} NOT BETWEEN -{bound} AND {bound}, true) AND {_filled(name)})"
         for name, bound in _BOUNDS.items()
         if name in columns
+    ]
+    if points:
+        conditions["hors_limites"] = " OR ".join(points)
+    cases = ", ".join(f"{condition} AS {name}" for name, condition in conditions.items())
+    counts = ", ".join(
+        f"count(*) FILTER ({name}), min(numero, {_MAX_SHOWN}) FILTER ({name})"
+        for name in conditions
     )
-    if wrong:
-        senseless, where = _places(con, wrong)
-        if senseless:
-            notes.append(
-                f"{_counted(senseless, 'point')} laissés de côté (n° {where}) :"
-                " des degrés sont attendus (latitude de -90 à 90, longitude de -180 à 180)"
-            )
-    padded, where = _places(con, r"regexp_matches(cle_source, '^[\s\p{Z}]|[\s\p{Z}]$')")
-    if padded:
-        notes.append(
-            f"{_counted(padded, 'clé')} commencent ou finissent par un blanc (n° {where}) :"
-            " elles sont gardées telles quelles"
-        )
-    return notes
-
-
-def _places(con: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str]:
-    """How many records meet a condition, and the numbers of the first ones."""
     row = con.execute(
-        f"SELECT count(*), min(numero, {_MAX_SHOWN}) FROM {_ALL} WHERE {condition}"
+        f"SELECT count(*), {counts} FROM (SELECT numero, {cases} FROM {_ALL})"
     ).fetchone()
-    count, first = row or (0, None)
-    return int(count), _listed(first or [], count)
+    total, *rest = row or (0,)
+    places = zip(conditions, rest[::2], rest[1::2], strict=True)
+    return total, {name: _Places(count, first) for name, count, first in places if count}
 
 
 def _refuse_duplicates(con: duckdb.DuckDBPyConnection) -> None:
@@ -579,7 +598,8 @@ def _decision_notes(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> lis
 
 def _with_unnamed(con: duckdb.DuckDBPyConnection, clusters: pa.Table) -> pa.Table:
     """The clusters, and each record without a name alone in its own, numbered again."""
-    if not _places(con, f"NOT {_filled('nom')}")[0]:
+    row = con.execute(f"SELECT count(*) FROM {_ALL} WHERE NOT {_filled('nom')}").fetchone()
+    if not row or not row[0]:
         return clusters
     con.register("groupes", clusters)
     table = con.sql(
