@@ -21,6 +21,7 @@ from pathlib import Path
 import duckdb
 import ftfy
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lowtech_data.files import new_directory, sync
@@ -205,7 +206,7 @@ def match_file(
         for path in reversed(staged):
             staged[path].replace(path)
             sync(path.parent)
-    to_review = matching.pairs["decision"].to_pylist().count("a_revoir")
+    to_review = pc.sum(pc.equal(matching.pairs["decision"], "a_revoir")).as_py() or 0
     return FileMatching(count, len(tables[out]["cluster"].unique()), to_review, notes)
 
 
