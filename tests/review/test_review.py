@@ -107,7 +107,9 @@ def test_one_key_writes_one_decision_with_what_was_seen(office: Office, keys, ex
     assert ("alpha:a0", "beta:b0") not in asked(office)
 
 
-@pytest.mark.parametrize("keys", ["", "q", "sq", "?xq", "lxq", "l0q", "l1xq", "\x1bq", "zq", "u"])
+@pytest.mark.parametrize(
+    "keys", ["", "q", "sq", "?xq", "lxq", "l0q", "l1xq", "\x1bq", "zq", "u", "cq"]
+)
 def test_keys_that_decide_nothing_write_nothing(office: Office, keys):
     assert office.sit(keys)[0] == 0
     assert not office.path.exists()
@@ -162,6 +164,15 @@ def test_a_stale_decision_is_confirmed_or_replaced_and_given_back_by_undo(office
     (kept,) = office.decisions().active
     assert (kept.decision, kept.date, kept.empreintes) == ("distinct", "2026-11-01", before)
     assert asked(office)[0] == pair
+
+
+def test_a_stale_link_is_confirmed_in_its_direction_by_one_key(office: Office):
+    before = {"alpha:a1": traits(PORT | {"nom": "Forge", "adresse": "3 rue Haute"})}
+    office.decide("lie", "beta:b1", "alpha:a1", predicat="heberge_par", empreintes=before)
+    assert office.sit("c")[0] == 1
+    assert office.decisions().relations == (("beta:b1", "heberge_par", "alpha:a1"),)
+    assert len(office.decisions().active) == 2
+    assert ("alpha:a1", "beta:b1") not in asked(office)
 
 
 def test_an_answer_that_contradicts_others_is_refused_and_shown(office: Office):

@@ -30,19 +30,22 @@ _LABEL_WIDTH = 11
 
 KEYS = "i identique  d distinct  l lié  s passer  u annuler  v tout  ? aide  q quitter"
 
+STALE_KEYS = "c confirmer la décision en vigueur, ou répondre autrement :"
+
 HELP = """\
 Ces deux fiches sont-elles la même initiative ? La réponse est écrite aussitôt.
 
   i  identique  une seule initiative : une activité nommée, à un lieu
   d  distinct   deux initiatives
   l  lié        deux initiatives et un lien : puis lequel, puis dans quel sens
+  c  confirmer  la décision en vigueur, quand ses fiches ont changé
   s  passer     sans rien écrire ; la paire revient à la fin
   u  annuler    la dernière réponse de cette séance
   m  motif      dire pourquoi, avant de répondre
   v  tout voir  toutes les valeurs, toutes les parts du score
   q  quitter    ce qui est décidé est gardé ; la séance suivante reprend ici
 
-  =  même valeur      ≈  à l’écriture près      ≠  autre (mots propres soulignés)
+  =  même valeur    ≈  à l’écriture près    ≠  autre : mots propres soulignés
   !  changée depuis la décision
 
 Un bit double la vraisemblance que les fiches soient la même initiative.

@@ -93,34 +93,43 @@ class Session:
         case = self.desk.case(pair, self.decisions)
         everything = False
         while True:
-            self._show(case, [screen.KEYS], everything)
-            everything = False
-            match self._key():
-                case "i":
-                    return self._write(case, "identique")
-                case "d":
-                    return self._write(case, "distinct")
-                case "l" if link := self._link(case):
-                    a, predicate, b = link
-                    return self._write(case, "lie", a=a, b=b, predicate=predicate)
-                case "l":
-                    pass
-                case "s":
-                    self._skipped = [*(k for k in self._skipped if k != pair.key), pair.key]
-                    self._status = "Passée."
-                    return True
-                case "u":
-                    return self._undo()
-                case "m":
-                    self._reason = self.terminal.read_line("Motif : ").strip()[:500]
-                case "v":
-                    everything = True
-                case "?":
-                    self._help()
-                case "q":
-                    return False
-                case other:
-                    self._status = f"Touche sans effet : {other or 'spéciale'}."
+            keys = [screen.STALE_KEYS, screen.KEYS] if pair.stale else [screen.KEYS]
+            self._show(case, keys, everything)
+            key = self._key()
+            everything = key == "v"
+            if key == "q":
+                return False
+            if self._settled(case, key):
+                return True
+            if key == "m":
+                self._reason = self.terminal.read_line("Motif : ").strip()[:500]
+            elif key == "?":
+                self._help()
+            elif key not in {"l", "v"}:
+                self._status = f"Touche sans effet : {key or 'spéciale'}."
+
+    def _settled(self, case: Case, key: str) -> bool:
+        """Do what a key asks for; whether another pair may be shown."""
+        pair = case.pair
+        match key:
+            case "i":
+                self._write(case, "identique")
+            case "d":
+                self._write(case, "distinct")
+            case "c" if pair.stale:
+                line = pair.stale.decision
+                self._write(case, line.decision, a=line.a, b=line.b, predicate=line.predicat)
+            case "l" if link := self._link(case):
+                a, predicate, b = link
+                self._write(case, "lie", a=a, b=b, predicate=predicate)
+            case "s":
+                self._skipped = [*(k for k in self._skipped if k != pair.key), pair.key]
+                self._status = "Passée."
+            case "u":
+                self._undo()
+            case _:
+                return False
+        return True
 
     def _show(self, case: Case, footer: list[str], everything: bool = False) -> None:
         title = f"à relire : {self.remaining} · décidées : {len(self._answers)}"
@@ -190,7 +199,7 @@ class Session:
         a: str | None = None,
         b: str | None = None,
         predicate: str | None = None,
-    ) -> bool:
+    ) -> None:
         pair = case.pair
         rule = words.spoken(case.details.rule) if case.details.rule else ""
         reason = self._reason or f"fiches vues côte à côte{' ; règle : ' + rule if rule else ''}"
@@ -202,7 +211,7 @@ class Session:
         ]
         before = self.remaining
         if not self._append(*undone, written):
-            return True
+            return
         more = before - self.remaining - 1
         self._answers.append(_Answer(pair, written, replaced))
         self._reason = ""
@@ -212,7 +221,6 @@ class Session:
         self._status = f"{said}{link} : {names} ({written.id})"
         if more > 0:
             self._status += f", et {more} de plus du même coup"
-        return True
 
     def _replaced(self, written: Decision) -> Iterator[Decision]:
         """Answers in force on the same pair that say otherwise; a doubt needs no undoing."""
@@ -221,10 +229,10 @@ class Session:
             if same_pair and line.answer != written.answer:
                 yield line
 
-    def _undo(self) -> bool:
+    def _undo(self) -> None:
         if not self._answers:
             self._status = "Rien à annuler dans cette séance ; autrement : lowtech review undo ID"
-            return True
+            return
         last = self._answers[-1]
         undone = self._new("annuler", "touche u de la relecture", annule=last.written.id)
         again = [
@@ -237,7 +245,6 @@ class Session:
             self._answers.pop()
             self._again = last.pair.key
             self._status = f"Annulé : {' / '.join(map(_shortened, last.pair.names))}"
-        return True
 
     def _new(self, decision: str, reason: str, **content: object) -> Decision:
         given = {name: value for name, value in content.items() if value is not None}
