@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ from lowtech_data.warehouse import Warehouse
 
 CORRECTIONS_SOURCE = "corrections"
 """The `sources` row that values corrected by people come from."""
+
+REKEYINGS_FILE = "cles.jsonl"
+"""People's file of the keys that a source changed: one line a fiche, `ancienne` and `nouvelle`."""
 
 
 _HOST_TYPES = (
@@ -72,6 +75,7 @@ def refine(
     """
     decisions = Decisions.load(curated / "decisions.jsonl")
     objections = _objections(curated / "objections.jsonl")
+    rekeyings = _rekeyings(curated / REKEYINGS_FILE)
     snapshots = {
         source.id: known for source in registry if (known := snapshot.load(warehouse, source.id))
     }
@@ -84,11 +88,24 @@ def refine(
     with duckdb.connect(str(partial)) as con:
         progress("lecture des fiches")
         _load(con, registry, snapshots)
-        withdrawn = _withdraw(con, decisions, objections)
+        ledger = _last_ledger(warehouse)
+        previous = _previous_members(con, warehouse.current_release())
+        renamed, waiting = _renamed(con, registry, rekeyings, ledger, previous)
+        rekeyed = ledger.rekeyed(renamed, day)
+        decisions = _under_present_keys(decisions, rekeyed)
+        withdrawn = _withdraw(con, decisions, objections, rekeyed)
         fuse.publishable(con)
         progress("rapprochement")
         matching = resolve.match(con, _to_match(con), decisions=decisions)
-        ledger = _identify(con, warehouse, matching.clusters, withdrawn, day)
+        members, ledger = advance(
+            ledger,
+            _groups(con, matching.clusters),
+            previous,
+            day,
+            renamed=renamed,
+            withdrawn=withdrawn,
+        )
+        _store_members(con, members)
         progress("fusion")
         _corrections(con, decisions)
         fuse.fuse(con, data_date=max(dates))
@@ -107,7 +124,7 @@ def refine(
     files.sync(warehouse.root)
     warehouse.candidate_ledger.unlink(missing_ok=True)
     ledger.save(warehouse.candidate_ledger)
-    return Refinement(counts, to_review, tuple(matching.warnings))
+    return Refinement(counts, to_review, (*matching.warnings, *waiting))
 
 
 def _load(
@@ -132,12 +149,16 @@ def _load(
 
 
 def _withdraw(
-    con: duckdb.DuckDBPyConnection, decisions: Decisions, objections: Mapping[str, str]
+    con: duckdb.DuckDBPyConnection,
+    decisions: Decisions,
+    objections: Mapping[str, str],
+    ledger: Ledger,
 ) -> dict[Key, str]:
     """Make `fiches_brutes` without what people asked to be removed; says which and why.
 
     An objection names a fiche by the SHA-256 of source, newline and key, so that the file of
-    objections does not itself publish whom it protects.
+    objections does not itself publish whom it protects. It goes on under the keys that the fiche
+    has later. What a source listed under keys that it gave up is not there either.
     """
     reasons = {_key(name): line.motif for name, line in decisions.withdrawals.items()}
     if objections:
@@ -146,9 +167,18 @@ def _withdraw(
             "FROM fiches_connues"
         ).fetchall()
         reasons |= {(s, k): objections[digest] for s, k, digest in rows if digest in objections}
+        reasons |= {
+            ledger.present_key(old): objections[digest]
+            for old in sorted(ledger.former_keys)
+            if (digest := objection_digest(*old)) in objections
+        }
     con.execute("CREATE TEMP TABLE retirees (source_id VARCHAR, cle_source VARCHAR)")
-    if reasons:
-        con.executemany("INSERT INTO retirees VALUES (?, ?)", [list(key) for key in reasons])
+    absent = con.execute(
+        "SELECT source_id, cle_source FROM fiches_connues WHERE absent_depuis IS NOT NULL"
+    ).fetchall()
+    left_out = reasons.keys() | (set(absent) & ledger.former_keys)
+    if left_out:
+        con.executemany("INSERT INTO retirees VALUES (?, ?)", [list(key) for key in left_out])
     con.execute(
         "CREATE TEMP TABLE fiches_brutes AS SELECT * FROM fiches_connues "
         "ANTI JOIN retirees USING (source_id, cle_source)"
@@ -169,33 +199,28 @@ def _to_match(con: duckdb.DuckDBPyConnection) -> str:
     return "a_rapprocher"
 
 
-def _identify(
-    con: duckdb.DuckDBPyConnection,
-    warehouse: Warehouse,
-    clusters: pa.Table,
-    withdrawn: Mapping[Key, str],
-    day: str,
-) -> Ledger:
-    """Give each cluster, and each resource, its permanent id: table `appartenance`."""
+def _groups(con: duckdb.DuckDBPyConnection, clusters: pa.Table) -> list[list[Key]]:
+    """The fiches of each initiative, and each resource."""
     groups: defaultdict[int, list[Key]] = defaultdict(list)
     for source, key, number in zip(*(column.to_pylist() for column in clusters), strict=True):
         groups[number].append((source, key))
     others = con.execute(
         "SELECT source_id, cle_source FROM fiches_publiables WHERE entite <> 'initiative'"
     ).fetchall()
-    current = warehouse.current_release()
-    ledger = Ledger.load(current / LEDGER_FILE if current else warehouse.ledger)
-    members, ledger = advance(
-        ledger,
-        [*groups.values(), *([key] for key in others)],
-        _previous_members(con, current),
-        day,
-        withdrawn=withdrawn,
-    )
+    return [*groups.values(), *([(source, key)] for source, key in others)]
+
+
+def _store_members(con: duckdb.DuckDBPyConnection, members: Mapping[Key, str]) -> None:
+    """Table `appartenance`: the permanent id of each fiche."""
     rows = [{"source_id": s, "cle_source": k, "entite_id": i} for (s, k), i in members.items()]
     schema = pa.schema([(n, pa.string()) for n in ("source_id", "cle_source", "entite_id")])
     _store(con, "TEMP TABLE appartenance", pa.Table.from_pylist(rows, schema))
-    return ledger
+
+
+def _last_ledger(warehouse: Warehouse) -> Ledger:
+    """The ledger of the current release, which is all that is needed to go on from it."""
+    current = warehouse.current_release()
+    return Ledger.load(current / LEDGER_FILE if current else warehouse.ledger)
 
 
 def _previous_members(con: duckdb.DuckDBPyConnection, current: Path | None) -> dict[Key, str]:
@@ -203,9 +228,70 @@ def _previous_members(con: duckdb.DuckDBPyConnection, current: Path | None) -> d
         return {}
     rows = con.execute(
         f"SELECT source_id, cle_source, initiative_id FROM {scan(current, 'fiches')} "
-        "WHERE initiative_id IS NOT NULL"
+        "WHERE initiative_id IS NOT NULL "
+        f"UNION ALL SELECT source_id, cle_source, id FROM {scan(current, 'ressources')}"
     ).fetchall()
     return {(source, key): identifier for source, key, identifier in rows}
+
+
+def _renamed(
+    con: duckdb.DuckDBPyConnection,
+    registry: Registry,
+    declared: Mapping[Key, Key],
+    ledger: Ledger,
+    previous: Mapping[Key, str],
+) -> tuple[dict[Key, Key], list[str]]:
+    """Former key → present one, for what is already so in the fiches; and what is not, in words.
+
+    A source that has another id kept the keys of its fiches.
+    """
+    former = {source.renommee_de: source.id for source in registry if source.renommee_de}
+    if not former and not declared:
+        return {}, []
+    listed = {
+        (source, key): absent is None
+        for source, key, absent in con.execute(
+            "SELECT source_id, cle_source, absent_depuis FROM fiches_connues"
+        ).fetchall()
+    }
+    known = previous.keys() | {identity.fondateur for identity in ledger.identities.values()}
+    moves = {
+        (source, key): (former[source], key)
+        for source, key in known
+        if source in former and (former[source], key) in listed
+    }
+    targets = set(declared.values())
+    waiting = []
+    for old, new in declared.items():
+        if old in ledger.former_keys or (new in listed and (old in targets or not listed.get(old))):
+            moves[old] = new
+            continue
+        why = f"{':'.join(old)} existe encore" if new in listed else f"{':'.join(new)} n’existe pas"
+        waiting.append(f"avertissement : {REKEYINGS_FILE} : renommage sans effet, {why}")
+    return moves, waiting
+
+
+def _under_present_keys(decisions: Decisions, ledger: Ledger) -> Decisions:
+    """Decisions that name fiches by keys of their time, under those of today."""
+    if not ledger.former_keys:
+        return decisions
+
+    def present(name: str, day: str) -> str:
+        return ":".join(ledger.present_key(_key(name), since=day))
+
+    lines = tuple(
+        line.model_copy(
+            update={
+                "a": line.a and present(line.a, line.date[:10]),
+                "b": line.b and present(line.b, line.date[:10]),
+                "empreintes": {
+                    present(name, line.date[:10]): seen for name, seen in line.empreintes.items()
+                },
+            }
+        )
+        for line in decisions.lines
+    )
+    return replace(decisions, lines=lines)
 
 
 def _corrections(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> None:
@@ -463,6 +549,31 @@ def _objections(path: Path) -> dict[str, str]:
                 f"source, d’un saut de ligne et de la clé) : {error}"
             ) from error
         found[digest] = reason
+    return found
+
+
+def _rekeyings(path: Path) -> dict[Key, Key]:
+    """Former key → new one, as sources that changed their keys declare it. Raises `ValueError` by
+    line.
+    """
+    if not path.exists():
+        return {}
+    found: dict[Key, Key] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            old, new = _key(str(entry["ancienne"])), _key(str(entry["nouvelle"]))
+            if not all((*old, *new)):
+                raise ValueError("une fiche se nomme « source:clé »")
+            if found.setdefault(old, new) != new:
+                raise ValueError(f"{':'.join(old)} est déjà renommée plus haut")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}, ligne {number} : attendu un objet avec « ancienne » et « nouvelle », "
+                f"fiches nommées « source:clé » : {error}"
+            ) from error
     return found
 
 

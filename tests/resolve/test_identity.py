@@ -1,9 +1,14 @@
+import json
 import re
 
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from lowtech_data.publish.release import LEDGER_FILE
+from lowtech_data.refine import REKEYINGS_FILE, objection_digest
+from lowtech_data.resolve.decisions import Decisions, append, new_decision
 from lowtech_data.resolve.identity import (
     ALPHABET,
     ID_PATTERN,
@@ -14,6 +19,7 @@ from lowtech_data.resolve.identity import (
     is_valid_id,
     mint,
 )
+from tests.conftest import place_rows
 
 A, B, C, D = (("s", name) for name in "abcd")
 V1, V2, V3 = "2026-01-01", "2026-02-01", "2026-03-01"
@@ -117,3 +123,96 @@ def test_a_damaged_ledger_names_the_line(tmp_path):
     path.write_text('{"evenement": "naissance"}\n')
     with pytest.raises(LedgerError, match="ligne 1"):
         Ledger.load(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "number"),
+    [
+        (['{"evenement": "retour", "version": "2026-01-01", "id": "lt-0"}'], 1),
+        (["{birth}", "{birth}"], 2),
+        (["{birth}", '{"evenement": "fusion", "version": "2026-01-01", "id": "lt-0"}'], 2),
+        (["{birth}", '{"evenement": "cle", "version": "2026-01-01", "lot": 1}'], 2),
+        (["{birth}", '{"evenement": "naissance", "version": "2026-01-01", "id": "lt-1"}'], 2),
+        (["{birth}", '{"evenement": "naissance", "version": "2026-'], 2),
+    ],
+)
+def test_a_line_that_cannot_follow_the_others_is_named(tmp_path, lines, number):
+    path = tmp_path / "registre.jsonl"
+    birth = (
+        '{"evenement": "naissance", "version": "2026-01-01", "id": "lt-0", "fondateur": ["s", "a"]}'
+    )
+    path.write_text("\n".join(lines).replace("{birth}", birth) + "\n")
+    with pytest.raises(LedgerError, match=f"ligne {number} "):
+        Ledger.load(path)
+
+
+def test_two_fiches_renamed_into_one_bring_both_ids():
+    first, ledger, known = run(Ledger(), [[A], [B]], {}, V1)
+    second, ledger, _ = run(ledger, [[C]], known, V2, renamed={A: C, B: C})
+    older = min(first.values())
+    assert second == {C: older}
+    assert {ledger.resolve(identifier) for identifier in first.values()} == {older}
+
+
+def test_a_key_declared_former_must_be_gone():
+    _, ledger, known = run(Ledger(), [[A], [B]], {}, V1)
+    with pytest.raises(LedgerError, match="existe encore"):
+        advance(ledger, [[A], [C]], known, V2, renamed={A: C})
+
+
+def test_a_ledger_that_is_not_that_of_the_last_release_is_refused():
+    _, _, known = run(Ledger(), [[A], [B]], {}, V1)
+    with pytest.raises(LedgerError, match="inconnu du registre"):
+        advance(Ledger(), [[A], [B]], known, V2)
+
+
+def published(release, name):
+    return pq.read_table(release / "parquet" / f"{name}.parquet").to_pylist()
+
+
+def ids_of(release):
+    return {
+        (row["source_id"], row["cle_source"]): row["initiative_id"]
+        for row in published(release, "fiches")
+    }
+
+
+def decide(project, day, **content):
+    path = project.curated / "decisions.jsonl"
+    decisions = Decisions.load(path)
+    append(path, new_decision(decisions, date=day, qui="relecture", motif="vu", **content))
+
+
+def test_a_source_that_says_its_new_keys_keeps_ids_decisions_and_objections(project):
+    project.listing("aa", place_rows("v"))
+    decide(project, "2026-01-01", decision="identique", a="aa:v1", b="aa:v2")
+    objection = {"empreinte": objection_digest("aa", "v3"), "motif": "opposition"}
+    (project.curated / "objections.jsonl").write_text(json.dumps(objection) + "\n")
+    _, first, problems = project.run("2026-01-05")
+    assert problems == []
+    before = ids_of(first)
+    assert before[("aa", "v1")] == before[("aa", "v2")]
+
+    project.listing("aa", place_rows("n"))
+    moves = [{"ancienne": f"aa:v{n}", "nouvelle": f"aa:n{n}"} for n in range(8)]
+    (project.curated / REKEYINGS_FILE).write_text("".join(f"{json.dumps(m)}\n" for m in moves))
+    _, second, _ = project.run("2026-01-12")
+    assert ids_of(second) == {(source, f"n{key[1:]}"): i for (source, key), i in before.items()}
+    identifiers = published(second, "identifiants")
+    assert {row["etat"] for row in identifiers} == {"actif"}
+    assert Ledger.load(second / LEDGER_FILE).table() == [
+        row | {"cree_le": str(row["cree_le"]), "etat_depuis": str(row["etat_depuis"])}
+        for row in identifiers
+    ]
+
+
+def test_a_source_under_another_name_keeps_its_ids(project):
+    project.listing("aa", place_rows("v"))
+    _, first, _ = project.run("2026-01-05")
+    del project.blocks["aa"]
+    project.listing("bb", place_rows("v"), renommee_de="aa")
+    _, second, _ = project.run("2026-01-12")
+    assert {key: known for (_, key), known in ids_of(second).items()} == {
+        key: known for (_, key), known in ids_of(first).items()
+    }
+    assert {source for source, _ in ids_of(second)} == {"bb"}

@@ -365,6 +365,18 @@ def test_a_declared_rekeying_changes_no_id(labels, order, after):
         }
 
 
+@given(st.lists(LABELS, max_size=8))
+def test_the_last_release_is_all_that_needs_to_be_remembered(weeks):
+    """Beside the ledger: nothing more would be known from all releases so far."""
+    ledger, members, ever = Ledger(), {}, {}
+    for number, labels in enumerate(weeks, start=1):
+        clusters = partition(labels)
+        expected = release(ledger, clusters, ever, number)
+        members, ledger = release(ledger, clusters, members, number)
+        assert (members, ledger) == expected
+        ever |= members
+
+
 TEXT = st.text(
     st.one_of(
         st.sampled_from('\u2028\u2029\x85\x0b\x0c\x1c\r\n\t"\\:é\u202e\x00'),

@@ -172,8 +172,11 @@ class _Moves:
 
     def follow(self, key: Key, rank: int) -> Key:
         """What a fiche, known after the re-keyings of `rank`, is called after the last ones."""
-        while later := [move for move in self.known.get(key, ()) if move[0] > rank]:
-            rank, key = later[0]
+        while key in self.known:
+            later = next((move for move in self.known[key] if move[0] > rank), None)
+            if later is None:
+                break
+            rank, key = later
         return key
 
     def pairs(self) -> set[tuple[Key, Key]]:
@@ -398,11 +401,9 @@ class _Release:
     ) -> tuple[Key, Sequence[Key]]:
         """Founder and last known members of an id, under their present keys."""
         follow = self.state.moves.follow
-        last = members.get(known.id, ()) if known.etat == "actif" else ()
-        return (
-            follow(known.fondateur, known.lot),
-            last or [follow(key, known.lot) for key in known.membres],
-        )
+        founder = follow(known.fondateur, known.lot)
+        last = members.get(known.id) if known.etat == "actif" else None
+        return founder, last or [follow(key, known.lot) for key in known.membres]
 
 
 def advance(
@@ -416,10 +417,12 @@ def advance(
 ) -> tuple[dict[Key, str], Ledger]:
     """Give every cluster its id, and say what happened since the last release.
 
-    `clusters` partition the fiches of this release, that of `version`; `previous_members` is the id
-    of each fiche of the last release, as `advance` gave it then; `renamed` maps former keys to new
-    ones, and may go on saying what it said for earlier releases; `withdrawn` maps fiches taken out
-    on request, by their present keys, to the reason. No order is of any account.
+    `clusters` partition the fiches of this release, that of `version`. `previous_members` is the id
+    of each fiche of the last release, as `advance` gave it then; the last id of fiches seen before
+    may be there too, but is known from the ledger, and must not be when sources change keys.
+    `renamed` maps former keys to new ones, and may go on saying what it said for earlier releases;
+    `withdrawn` maps fiches taken out on request, by their present keys, to the reason. No order is
+    of any account.
 
     Returns the id of each fiche, and the ledger with the new events: none when nothing changed.
     Raises `LedgerError` when two clusters share a fiche, when a withdrawn fiche is in one, when a
@@ -560,7 +563,8 @@ def _settle(
                 work.add("fusion", id=other.id, remplace_par=keeper, membres=fiches)
             elif other.remplace_par != keeper:
                 work.add("fusion", id=other.id, remplace_par=keeper)
-        assigned |= dict.fromkeys(group, keeper)
+        for key in group:
+            assigned[key] = keeper
     return assigned
 
 
