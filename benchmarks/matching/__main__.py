@@ -176,8 +176,9 @@ def _memory(pid: int | str, field: str) -> float:
 
 
 def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return f"échec : {lines[-1][:200]}" if lines else "échec sans message"
+    lines = log.read_text(errors="replace").splitlines()
+    said = [line for line in lines if "Error" in line or "Exception" in line] or lines
+    return f"échec : {said[-1][:200]}" if said else "échec sans message"
 
 
 def _run(engine: str, folder: Path) -> None:

@@ -59,8 +59,17 @@ def ours(folder: Path) -> Outcome:
     return Outcome(clusters, "règles", edges, note=f"{to_review} paires à revoir")
 
 
+SPLINK_LEAST_PAIRS = 20
+"""A training block of fewer pairs teaches nothing, and stops Splink when it has none."""
+_SPLINK_CERTAIN = (("nom_serre", "cp_cle"), ("siret_cle",), ("tel_cle", "cp_cle"))
+_SPLINK_TRAINING = (("nom_serre",), ("tel_cle",), ("cp_cle", "adresse_cle"))
+
+
 def splink(folder: Path) -> Outcome:
-    """Splink on DuckDB, untrained by labels: u by random sampling, m by EM on three blocks."""
+    """Splink on DuckDB, untrained by labels: u by random sampling, m by EM on three blocks.
+
+    Columns that say one thing make one comparison, as its documentation advises.
+    """
     from splink import Linker, SettingsCreator, block_on
     from splink import comparison_level_library as cll
     from splink import comparison_library as cl
@@ -87,23 +96,21 @@ def splink(folder: Path) -> Outcome:
         cll.JaroWinklerLevel("nom_serre", 0.75),
         cll.ElseLevel(),
     )  # fmt: skip
-    street = custom(
-        "adresse", "street",
-        cll.NullLevel("voie_cle"),
-        cll.ExactMatchLevel("adresse_cle", term_frequency_adjustments=True),
-        cll.JaroWinklerLevel("adresse_cle", 0.93),
-        cll.ExactMatchLevel("voie_cle"),
-        cll.ElseLevel(),
-    )  # fmt: skip
     same_town = "(cp_cle_l = cp_cle_r OR ville_cle_l = ville_cle_r)"
     distance = "latitude", "longitude"
     place = custom(
-        "lieu", "postcode, commune and distance, which say one thing",
+        "lieu", "address, postcode, commune and distance, which say one thing",
         cll.CustomLevel(
             "coalesce(cp_cle_l, ville_cle_l) IS NULL OR coalesce(cp_cle_r, ville_cle_r) IS NULL",
             "missing",
         ).configure(is_null_level=True),
+        cll.CustomLevel(f"adresse_cle_l = adresse_cle_r AND {same_town}", "address"),
+        cll.CustomLevel(
+            "jaro_winkler_similarity(adresse_cle_l, adresse_cle_r) >= 0.93 AND " + same_town,
+            "nearly the address",
+        ),
         cll.DistanceInKMLevel(*distance, 0.1),
+        cll.CustomLevel(f"voie_cle_l = voie_cle_r AND {same_town}", "street"),
         cll.DistanceInKMLevel(*distance, 1),
         cll.CustomLevel("cp_cle_l = cp_cle_r AND ville_cle_l = ville_cle_r", "town and postcode"),
         cll.CustomLevel(same_town, "town or postcode"),
@@ -120,13 +127,20 @@ def splink(folder: Path) -> Outcome:
         cll.CustomLevel("siret_cle_l = siret_cle_r OR rna_cle_l = rna_cle_r", "same"),
         cll.ElseLevel(),
     )  # fmt: skip
+    columns = {
+        "cp_cle": place, "siret_cle": identifier, "tel_cle": exact("tel_cle"),
+        "mail_cle": exact("mail_cle"), "hote_cle": exact("hote_cle"),
+        "type_cle": cl.ExactMatch("type_cle"),
+    }  # fmt: skip
+    with duckdb.connect() as con:
+        _load(con, folder)
+        shared = [c for c in columns if _pairs(con, (c,))]
+        certain = [b for b in _SPLINK_CERTAIN if _pairs(con, b)] or [("nom_serre",)]
+        training = [b for b in _SPLINK_TRAINING if shared and _pairs(con, b) >= SPLINK_LEAST_PAIRS]
     settings = SettingsCreator(
         link_type="dedupe_only",
         unique_id_column_name="rid",
-        comparisons=[
-            name, street, place, identifier,
-            exact("tel_cle"), exact("mail_cle"), exact("hote_cle"), cl.ExactMatch("type_cle"),
-        ],
+        comparisons=[name, *(columns[column] for column in shared)],
         blocking_rules_to_generate_predictions=[
             block_on("cp_cle", "mots", arrays_to_explode=["mots"]),
             block_on("ville_cle", "mots", arrays_to_explode=["mots"]),
@@ -144,12 +158,11 @@ def splink(folder: Path) -> Outcome:
         linker = Linker(DuckDBAPI(connection=con).register("records"), settings, log_level=40)
         train = linker.training
         train.estimate_probability_two_random_records_match(
-            [block_on("nom_serre", "cp_cle"), block_on("siret_cle"), block_on("tel_cle", "cp_cle")],
-            recall=0.7,
+            [block_on(*block) for block in certain], recall=0.7
         )
         pairs = min(max(100 * count, 2_000_000), 100_000_000)
         train.estimate_u_using_random_sampling(max_pairs=pairs, seed=SEED)
-        for block in (("nom_serre",), ("tel_cle",), ("cp_cle", "adresse_cle")):
+        for block in training:
             train.estimate_parameters_using_expectation_maximisation(block_on(*block))
         predicted = linker.inference.predict(threshold_match_weight=-2)
         scored = predicted.physical_name
@@ -370,6 +383,15 @@ ENGINES: dict[str, tuple[str, Callable[[Path], Outcome]]] = {
     "sql": ("somme pondérée en SQL", sql),
     "identifiers": ("un identifiant partagé", identifiers),
 }
+
+
+def _pairs(con: duckdb.DuckDBPyConnection, columns: tuple[str, ...]) -> int:
+    """How many pairs of records share all of these columns."""
+    row = con.execute(
+        f"SELECT coalesce(sum(n * (n - 1) / 2), 0) FROM (SELECT count(*) AS n FROM records"
+        f" WHERE {' AND '.join(f'{c} IS NOT NULL' for c in columns)} GROUP BY {', '.join(columns)})"
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _load(con: duckdb.DuckDBPyConnection, folder: Path) -> int:

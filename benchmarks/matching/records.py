@@ -15,6 +15,12 @@ TEXTS = (
 )  # fmt: skip
 NUMBERS = ("latitude", "longitude")
 
+STREET_WORDS = {
+    "av": "avenue", "ave": "avenue", "bd": "boulevard", "blvd": "boulevard", "pl": "place",
+    "rte": "route", "ch": "chemin", "imp": "impasse", "all": "allee",
+}  # fmt: skip
+"""Abbreviations that a street may begin with, after its number."""
+
 _MENDED = ("nom", "adresse", "commune")
 _DAMAGED = ("Ã", "â€", "Â")
 
@@ -23,6 +29,14 @@ def _key(column: str) -> str:
     """SQL of a text as lower-case words without accents nor signs; null when nothing is left."""
     lower = f"replace(lower(strip_accents({column})), 'œ', 'oe')"
     return rf"nullif(trim(regexp_replace({lower}, '[^\p{{L}}\p{{N}}]+', ' ', 'g')), '')"
+
+
+def _street(column: str) -> str:
+    """SQL of the key of an address, its street word in full."""
+    whole = _key(column)
+    for short, full in STREET_WORDS.items():
+        whole = rf"regexp_replace({whole}, '^(\d+ ((bis|ter|quater) )?)?{short} ', '\1{full} ')"
+    return whole
 
 
 _PREPARED = rf"""
@@ -46,7 +60,7 @@ _PREPARED = rf"""
            {_key("nom")} AS nom_cle,
            replace(nom_cle, ' ', '') AS nom_serre,
            list_distinct(list_filter(string_split(nom_cle, ' '), lambda m: length(m) > 2)) AS mots,
-           {_key("adresse")} AS adresse_cle,
+           {_street("adresse")} AS adresse_cle,
            nullif(regexp_extract(adresse_cle, '^\d+'), '') AS numero_cle,
            nullif(trim(regexp_replace(adresse_cle, '^\d+( (bis|ter|quater))?', '')), '')
                AS voie_cle,
