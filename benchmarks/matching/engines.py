@@ -135,6 +135,8 @@ def splink(folder: Path) -> Outcome:
     with duckdb.connect() as con:
         _load(con, folder)
         shared = [c for c in columns if _pairs(con, (c,))]
+        if "cp_cle" not in shared and _pairs(con, ("ville_cle",)):
+            shared.append("cp_cle")
         certain = [b for b in _SPLINK_CERTAIN if _pairs(con, b)] or [("nom_serre",)]
         training = [b for b in _SPLINK_TRAINING if shared and _pairs(con, b) >= SPLINK_LEAST_PAIRS]
     settings = SettingsCreator(
