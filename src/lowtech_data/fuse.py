@@ -1,25 +1,46 @@
 """From clusters of fiches to initiatives: one value per field, every value kept with its origin.
 
-Which value is selected follows a total order, so that the same fiches give the same initiative:
+Which value is selected follows a total order, so that the same fiches give the same initiative in
+whatever order they come. Everywhere a correction by a person comes first, and a fiche that its
+source still lists before one that it dropped. Then:
 
-1. a correction by a person;
-2. a fiche still listed by its source over one that no longer is;
-3. an official source over a network's, a network's over a contributed one;
-4. for places, an address over none, and a precise position over a vague one; for names, one typed
-   in small letters over one in capitals, whatever the source;
-5. the most recently updated;
-6. the smallest (source, key, value).
+========================= ==========================================================================
+field                     order
+========================= ==========================================================================
+nom                       not all in capitals; *general order*
+type, nature              a kind of activity over a legal form (association, entreprise…); *general*
+commune and territories   of one fiche: a known commune; an address with a number, then one without,
+                          then none; *general*
+adresse                   of that commune, else of a fiche without one; with a number; *general*
+complement_adresse        of the selected address alone; its fiche; *general*
+code_postal               of the selected address's fiche; else of that commune, district; *general*
+latitude, longitude,      of one fiche, of that commune or of none; a precise point over a vague
+precision_geo             one; of the selected street; finer precision; *general*
+site_web                  an own site over a social page; *general*
+statut                    the latest word: a closed one speaks when it was updated, else last seen;
+                          `publie`, the default of listings, only when it was updated; *general*
+date_maj                  the latest
+lists                     all values together; a correction replaces them
+others                    *general order*
+========================= ==========================================================================
 
-The place (commune and its territories) is taken from one fiche as a whole, and so is the position:
-mixing two fiches' places would invent a third one. Nothing is blanked by disagreement: values that
-were not selected are rows of `provenances` all the same.
+The general order is: official source, network, contributive; most recently updated, undated last;
+most recently appeared; smallest (source, key). No date of harvest is in it: it would move selected
+values with the calendar of harvests.
+
+Mixing the places of two fiches would invent a third one, hence the groups. Nothing is blanked by
+disagreement: values that were not selected are rows of `provenances` all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import duckdb
 
+from lowtech_data import reference
 from lowtech_data.model import CLEAN_FIELDS, TABLES, Kind
+from lowtech_data.normalise.web import SOCIAL
 
 GRACE_DAYS = 60
 """Days after which an initiative that all its sources dropped is archived."""
@@ -48,10 +69,23 @@ _TERRITORY = (
 )  # fmt: skip
 _ADDRESS = ("adresse", "complement_adresse", "code_postal")
 _NOT_FUSED = ("licence", "attribution")
+_LEGAL_FORMS = (
+    "association", "cooperative", "entreprise", "collectif", "collectivite", "reseau", "projet",
+)  # fmt: skip
+"""Types that say how a body is organised, not what one does there."""
+_PRECISIONS = ("numero", "voie", "lieu_dit", "commune", "inconnue")
+_PRECISE = 3
+"""How many of `_PRECISIONS` tell a place within its commune."""
 _LISTS = tuple(c.name for c in CLEAN_FIELDS if c.kind is Kind.LIST)
 _SINGLES = tuple(
     c.name for c in CLEAN_FIELDS if c.kind is not Kind.LIST and c.name not in _NOT_FUSED
 )
+
+_KINDS = {column.name: column.kind.duckdb for column in CLEAN_FIELDS}
+
+
+class CorrectionError(ValueError):
+    """A correction by a person cannot be applied; the message names the decision and the field."""
 
 
 def publishable(con: duckdb.DuckDBPyConnection) -> None:
@@ -84,13 +118,61 @@ def fuse(con: duckdb.DuckDBPyConnection, *, data_date: str) -> None:
     Reads `fiches_publiables`, `registre_sources` (id, fiabilite, copie_de, licence, attribution),
     `appartenance` (source_id, cle_source, entite_id), `transformations` and `corrections`
     (entite_id, champ, valeur, decision). `data_date` is the day of the newest bytes of the base.
+    A correction without a value empties its field, one of a list has its values between `|`, and
+    one of `code_insee` brings the name and the territories of that commune. Raises
+    `CorrectionError` for one that cannot be applied.
     """
+    _corrections(con)
     _members(con)
     _values(con)
     _select(con)
     _provenances(con)
     _initiatives(con, data_date)
     _correspondences(con)
+
+
+def _corrections(con: duckdb.DuckDBPyConnection) -> None:
+    """Make `mots_fusion`, the corrections with what they bring along."""
+    rows = con.execute(
+        "SELECT champ, nullif(valeur, ''), decision FROM corrections ORDER BY decision, champ"
+    ).fetchall()
+    for name, value, decision in rows:
+        if name not in (*_SINGLES, *_LISTS):
+            raise CorrectionError(f"décision {decision} : le champ « {name} » ne se corrige pas")
+        if name in _SINGLES and value is not None:
+            read = con.execute(f"SELECT TRY_CAST(? AS {_KINDS[name]})", [value]).fetchone()
+            if read is None or read[0] is None:
+                raise CorrectionError(
+                    f"décision {decision} : « {value} » n’est pas une valeur de {name} "
+                    f"({_KINDS[name]} attendu)"
+                )
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE mots_fusion AS "
+        "SELECT entite_id, champ, nullif(valeur, '') AS valeur, decision FROM corrections"
+    )
+    if not any(name == "code_insee" and value for name, value, _ in rows):
+        return
+    reference.install(con)
+    unknown = con.execute(
+        "SELECT decision, valeur FROM mots_fusion m "
+        "ANTI JOIN ref_communes c ON c.code = m.valeur AND c.code_actuel = c.code "
+        "WHERE champ = 'code_insee' AND valeur IS NOT NULL ORDER BY ALL"
+    ).fetchone()
+    if unknown:
+        raise CorrectionError(
+            f"décision {unknown[0]} : « {unknown[1]} » n’est le code INSEE d’aucune commune"
+        )
+    con.execute(
+        """
+        INSERT INTO mots_fusion
+        SELECT m.entite_id, t.champ, t.valeur, m.decision
+        FROM mots_fusion m JOIN ref_communes c ON m.champ = 'code_insee' AND c.code = m.valeur,
+            LATERAL (VALUES ('commune', c.nom), ('code_epci', c.code_epci),
+                ('code_departement', c.code_departement), ('code_region', c.code_region),
+                ('code_arrondissement', NULL)) t(champ, valeur)
+        WHERE (m.entite_id, t.champ) NOT IN (SELECT (entite_id, champ) FROM corrections)
+        """
+    )
 
 
 def _members(con: duckdb.DuckDBPyConnection) -> None:
@@ -111,10 +193,22 @@ def _members(con: duckdb.DuckDBPyConnection) -> None:
         f"""
         CREATE OR REPLACE TEMP TABLE membres AS
         SELECT *, row_number() OVER (ORDER BY
-            absent_depuis IS NOT NULL, rang, {_newest()} DESC, source_id, cle_source) AS ordre
+            absent_depuis IS NOT NULL, rang, date_maj DESC NULLS LAST, premiere_vue DESC,
+            source_id, cle_source) AS ordre,
+            absent_depuis IS NOT NULL AS absente,
+            CASE WHEN adresse IS NULL THEN 2 WHEN adresse SIMILAR TO '.*[0-9].*' THEN 0 ELSE 1 END
+                AS adresse_vague,
+            {_street("adresse")} AS rue
         FROM fiches_liees WHERE entite = 'initiative'
         """
     )
+
+
+def _street(address: str) -> str:
+    """SQL for the words of an address without its numbers, folded."""
+    folded = f"strip_accents(lower({address}))"
+    words = f"regexp_replace({folded}, '\\b(bis|ter|quater)\\b|[^a-z]+', ' ', 'g')"
+    return f"trim(regexp_replace({words}, ' +', ' ', 'g'))"
 
 
 def _newest() -> str:
@@ -138,74 +232,131 @@ def _values(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE valeurs AS
         SELECT * FROM ({singles} UNION ALL {lists})
         UNION ALL
-        SELECT c.entite_id, c.champ, c.valeur, 'corrections', c.decision, NULL, 0
-        FROM corrections c
-        WHERE c.entite_id IN (SELECT entite_id FROM membres)
+        SELECT c.entite_id, c.champ, unnest(CASE WHEN c.champ IN ({_quoted(_LISTS)})
+                   THEN string_split(c.valeur, '|') ELSE [c.valeur] END),
+               'corrections', c.decision, NULL, 0
+        FROM mots_fusion c
+        WHERE c.valeur IS NOT NULL AND c.entite_id IN (SELECT entite_id FROM membres)
         """
     )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+_KIND_OF_PLACE = (
+    f"CASE WHEN type IS NULL THEN 2 WHEN type IN ({_quoted(_LEGAL_FORMS)}) THEN 1 ELSE 0 END"
+)
+_OWN_ORDERS = {
+    "nom": "nom = upper(nom) AND nom <> lower(nom)",
+    "type": _KIND_OF_PLACE,
+    "nature": _KIND_OF_PLACE,
+    "site_web": "regexp_matches(lower(site_web), "
+    f"'^https?://([^/]*[.])?({'|'.join(host.replace('.', '[.]') for host in SOCIAL)})([:/]|$)')",
+    "statut": "CASE statut WHEN 'publie' THEN coalesce(date_maj, '') "
+    "ELSE coalesce(date_maj, derniere_vue, '') END DESC, statut = 'publie'",
+    "date_maj": "date_maj DESC",
+}
+"""Fields with an order of their own, between presence and the general order."""
 
 
 def _select(con: duckdb.DuckDBPyConnection) -> None:
-    """The fiche that each group of fields is taken from: `choix` (entite_id, champ, ordre)."""
-    territory = ", ".join(f"('{name}')" for name in _TERRITORY)
-    position = ", ".join(f"('{name}')" for name in _POSITION)
-    grouped = (*_TERRITORY, *_POSITION, *_ADDRESS)
-    alone = ", ".join(f"'{n}'" for n in _SINGLES if n not in grouped and n != "nom")
-    address = ", ".join(f"'{name}'" for name in _ADDRESS)
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE lieu AS
-        SELECT DISTINCT ON (entite_id) entite_id, ordre, code_insee
-        FROM membres WHERE code_insee IS NOT NULL
-        ORDER BY entite_id, absent_depuis IS NOT NULL, adresse IS NULL, ordre
-        """
+    """The fiche that each field is taken from: `choix` (entite_id, champ, ordre)."""
+    grouped = {*_TERRITORY, *_POSITION, *_ADDRESS, *_OWN_ORDERS}
+    own = " UNION ALL ".join(
+        f"(SELECT DISTINCT ON (entite_id) entite_id, '{name}' AS champ, ordre FROM membres "
+        f'WHERE "{name}" IS NOT NULL ORDER BY entite_id, absente, {order}, ordre)'
+        for name, order in _OWN_ORDERS.items()
     )
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE point AS
-        SELECT DISTINCT ON (m.entite_id) m.entite_id, m.ordre
-        FROM membres m LEFT JOIN lieu l USING (entite_id)
-        WHERE m.latitude IS NOT NULL
-        ORDER BY m.entite_id, m.absent_depuis IS NOT NULL,
-            m.code_insee IS DISTINCT FROM l.code_insee,
-            list_position(['numero', 'voie', 'lieu_dit', 'commune', 'inconnue'],
-                          coalesce(m.precision_geo, 'inconnue')),
-            m.ordre
-        """
-    )
+    _select_place(con)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE choix AS
         SELECT entite_id, champ, min(ordre) AS ordre FROM valeurs
-        WHERE champ IN ({alone}) GROUP BY ALL
-        UNION ALL
-        SELECT entite_id, 'nom', arg_min(ordre, (absente, capitales, ordre)) FROM (
-            SELECT v.entite_id, v.ordre, m.absent_depuis IS NOT NULL AS absente,
-                   v.valeur = upper(v.valeur) AS capitales
-            FROM valeurs v JOIN membres m USING (entite_id, source_id, cle_source)
-            WHERE v.champ = 'nom')
-        GROUP BY ALL
-        UNION ALL
-        SELECT v.entite_id, v.champ, min(v.ordre)
-        FROM valeurs v JOIN membres m USING (entite_id, source_id, cle_source)
-        LEFT JOIN lieu l USING (entite_id)
-        WHERE v.champ IN ({address}) AND m.code_insee IS NOT DISTINCT FROM l.code_insee
-        GROUP BY ALL
-        UNION ALL SELECT entite_id, champ, ordre FROM lieu, (VALUES {territory}) t(champ)
-        UNION ALL SELECT entite_id, champ, ordre FROM point, (VALUES {position}) p(champ)
-        UNION ALL SELECT entite_id, champ, 0 FROM corrections
+        WHERE champ IN ({_quoted(n for n in _SINGLES if n not in grouped)}) GROUP BY ALL
+        UNION ALL {own}
+        UNION ALL SELECT entite_id, unnest([{_quoted(_TERRITORY)}]), ordre FROM lieu
+        UNION ALL SELECT entite_id, unnest([{_quoted(_POSITION)}]), ordre FROM point
+        UNION ALL SELECT entite_id, 'adresse', ordre FROM rue_retenue
+        UNION ALL SELECT entite_id, 'complement_adresse', ordre FROM complement
+        UNION ALL SELECT entite_id, 'code_postal', ordre FROM code_postal
+        UNION ALL SELECT entite_id, champ, 0 FROM mots_fusion
+        """
+    )
+
+
+def _select_place(con: duckdb.DuckDBPyConnection) -> None:
+    """The fiches of the commune, of the address and its parts, and of the point."""
+    somewhere = ", ".join(_TERRITORY)
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE lieu AS
+        SELECT DISTINCT ON (entite_id) entite_id, ordre, code_insee, code_arrondissement
+        FROM membres WHERE coalesce({somewhere}) IS NOT NULL
+        ORDER BY entite_id, absente, code_insee IS NULL, adresse_vague, ordre
+        """
+    )
+    # Fiches of another commune speak of another place.
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE au_lieu AS
+        SELECT m.*, l.code_arrondissement AS district,
+               m.code_insee IS DISTINCT FROM l.code_insee AS commune_inconnue
+        FROM membres m LEFT JOIN lieu l USING (entite_id)
+        WHERE m.code_insee IS NULL OR l.code_insee IS NULL OR m.code_insee = l.code_insee
+        """
+    )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE rue_retenue AS
+        SELECT DISTINCT ON (entite_id) entite_id, ordre, rue, adresse FROM au_lieu
+        WHERE adresse IS NOT NULL
+        ORDER BY entite_id, absente, commune_inconnue, adresse_vague, ordre
+        """
+    )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE complement AS
+        SELECT DISTINCT ON (m.entite_id) m.entite_id, m.ordre
+        FROM au_lieu m LEFT JOIN rue_retenue r USING (entite_id)
+        WHERE m.complement_adresse IS NOT NULL AND m.adresse IS NOT DISTINCT FROM r.adresse
+        ORDER BY m.entite_id, m.ordre IS DISTINCT FROM r.ordre, m.ordre
+        """
+    )
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE code_postal AS
+        SELECT DISTINCT ON (m.entite_id) m.entite_id, m.ordre
+        FROM au_lieu m LEFT JOIN rue_retenue r USING (entite_id)
+        WHERE m.code_postal IS NOT NULL
+            AND coalesce(m.code_arrondissement = m.district, true)
+        ORDER BY m.entite_id, m.ordre IS DISTINCT FROM r.ordre, m.commune_inconnue, m.ordre
+        """
+    )
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE point AS
+        SELECT entite_id, ordre FROM (
+            SELECT m.entite_id, m.ordre, m.absente, m.commune_inconnue,
+                   list_position([{_quoted(_PRECISIONS)}], coalesce(precision_geo, 'inconnue'))
+                       AS vague,
+                   coalesce(m.rue <> r.rue, false) AS autre_rue
+            FROM au_lieu m LEFT JOIN rue_retenue r USING (entite_id)
+            WHERE m.latitude IS NOT NULL)
+        QUALIFY row_number() OVER (PARTITION BY entite_id ORDER BY absente, commune_inconnue,
+            vague > {_PRECISE}, autre_rue, vague, ordre) = 1
         """
     )
 
 
 def _provenances(con: duckdb.DuckDBPyConnection) -> None:
-    lists = ", ".join(f"'{name}'" for name in _LISTS)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE retenues AS
         WITH premier AS (SELECT entite_id, champ, min(ordre) AS ordre FROM choix GROUP BY ALL)
-        SELECT v.*, p.ordre IS NOT NULL OR v.champ IN ({lists}) AS retenue
-        FROM valeurs v LEFT JOIN premier p USING (entite_id, champ, ordre)
+        SELECT v.*, coalesce(p.ordre = v.ordre, v.champ IN ({_quoted(_LISTS)})) AS retenue
+        FROM valeurs v LEFT JOIN premier p USING (entite_id, champ)
         """
     )
     # A name that was not selected is still a name people search for.
@@ -217,10 +368,18 @@ def _provenances(con: duckdb.DuckDBPyConnection) -> None:
         FROM retenues v
         JOIN retenues n ON n.entite_id = v.entite_id AND n.champ = 'nom' AND n.retenue
         WHERE v.champ = 'nom' AND v.valeur <> n.valeur
+          AND (v.entite_id, 'noms_alternatifs') NOT IN (SELECT (entite_id, champ) FROM mots_fusion)
           AND NOT EXISTS (
             SELECT 1 FROM retenues a WHERE a.entite_id = v.entite_id
               AND a.champ = 'noms_alternatifs' AND a.valeur = v.valeur
               AND a.source_id = v.source_id AND a.cle_source = v.cle_source)
+        """
+    )
+    con.execute(
+        """
+        UPDATE retenues a SET retenue = false FROM retenues n
+        WHERE a.champ = 'noms_alternatifs' AND n.champ = 'nom' AND n.retenue
+            AND n.entite_id = a.entite_id AND n.valeur = a.valeur
         """
     )
     con.execute(
@@ -237,14 +396,13 @@ def _provenances(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _initiatives(con: duckdb.DuckDBPyConnection, data_date: str) -> None:
-    kinds = {column.name: column.kind.duckdb for column in CLEAN_FIELDS}
     singles = ", ".join(
-        f"CAST(max(valeur) FILTER (champ = '{name}' AND retenue) AS {kinds[name]}) AS \"{name}\""
+        f"CAST(max(valeur) FILTER (champ = '{name}' AND retenue) AS {_KINDS[name]}) AS \"{name}\""
         for name in _SINGLES
     )
     lists = ", ".join(
-        f"coalesce(list_sort(list_distinct(list(valeur) FILTER (champ = '{name}'))), []) "
-        f'AS "{name}"'
+        f"coalesce(list_sort(list_distinct(list(valeur) "
+        f"FILTER (champ = '{name}' AND retenue))), []) AS \"{name}\""
         for name in _LISTS
     )
     filled = " + ".join(
