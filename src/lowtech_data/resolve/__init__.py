@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from lowtech_data.resolve.blocking import Blocking, block
+from lowtech_data.resolve.blocking import Blocking, block, key_names
 from lowtech_data.resolve.cluster import (
     ERROR_SIZE,
     WARNING_SIZE,
@@ -19,7 +19,7 @@ from lowtech_data.resolve.cluster import (
 from lowtech_data.resolve.compare import compare_pairs
 from lowtech_data.resolve.decisions import Decision, Decisions
 from lowtech_data.resolve.features import prepare
-from lowtech_data.resolve.score import NEAR_BITS, score_pairs
+from lowtech_data.resolve.score import NEAR_BITS, Model, explanation, score_pairs
 
 __all__ = ["PAIRS_SCHEMA", "Decisions", "MatchError", "Matching", "match"]
 
@@ -38,6 +38,12 @@ PAIRS_SCHEMA = pa.schema(
     ]
 )
 """A compared pair: codes of the model, the score in bits, its parts in JSON (`details`)."""
+
+QUEUE_SHARE = 0.02
+MIN_QUEUE = 110
+"""People are asked about this share of the records at most, or this many when that is more: the
+pairs that are most likely the same first. The others stay distinct, with the reason `hors_file`.
+"""
 
 Progress = Callable[[str], None]
 
@@ -81,12 +87,12 @@ def match(
     blocking = block(con)
     tell(f"comparaison de {blocking.pairs} paires")
     compare_pairs(con)
-    score_pairs(con)
+    model = score_pairs(con)
     tell("groupes")
     numbers = _numbers(con, decisions)
     clusters = _cluster(con, count, decisions, numbers)
     result = Matching(
-        pairs=_pairs(con, clusters, decisions, numbers),
+        pairs=_pairs(con, clusters, decisions, numbers, model),
         clusters=_clusters(con, clusters),
         warnings=_warnings(con, clusters, decisions, numbers, blocking),
         blocking=blocking,
@@ -164,6 +170,7 @@ def _pairs(
     clusters: Clusters,
     decisions: Decisions,
     numbers: dict[str, int],
+    model: Model,
 ) -> pa.Table:
     refused = pa.table(
         {
@@ -192,49 +199,60 @@ def _pairs(
         "CREATE OR REPLACE TEMP TABLE res_label AS"
         " SELECT (row_number() OVER () - 1)::BIGINT AS rid, label FROM res_label_arrow"
     )
-    table = con.sql(_PAIRS_SQL).to_arrow_table()
+    table = con.sql(_pairs_sql(model)).to_arrow_table()
     for name in ("res_refus", "res_humain", "res_label_arrow"):
         con.unregister(name)
     return table.cast(PAIRS_SCHEMA)
 
 
-_PAIRS_SQL = f"""
+def _pairs_sql(model: Model) -> str:
+    return f"""
     WITH toutes AS (
         SELECT coalesce(s.a, h.a) AS a, coalesce(s.b, h.b) AS b, s.* EXCLUDE (a, b),
                r.refus, h.humain, h.humain_predicat, h.humain_motif
-        FROM res_score s
+        FROM (SELECT * FROM res_score WHERE decision <> 'distinct' OR score >= {NEAR_BITS}) s
         LEFT JOIN res_refus r ON r.a = s.a AND r.b = s.b
         FULL JOIN res_humain h ON h.a = s.a AND h.b = s.b
-    ), finales AS (
-        SELECT t.*, la.label = lb.label AS ensemble,
-               CASE WHEN humain IS NOT NULL THEN humain
-                    WHEN refus IS NOT NULL THEN 'a_revoir'
-                    WHEN decision = 'a_revoir' AND la.label = lb.label THEN 'identique'
-                    ELSE decision END AS finale
+    ), situees AS (
+        SELECT t.*, CASE WHEN humain IS NOT NULL THEN humain
+                         WHEN refus IS NOT NULL THEN 'a_revoir'
+                         WHEN decision IN ('a_revoir', 'distinct') AND la.label = lb.label
+                             THEN 'identique'
+                         ELSE decision END AS voulue
         FROM toutes t JOIN res_label la ON la.rid = t.a JOIN res_label lb ON lb.rid = t.b
+    ), rangees AS (
+        SELECT *, CASE WHEN voulue = 'a_revoir' AND humain IS NULL THEN row_number() OVER (
+                      PARTITION BY voulue, humain IS NULL ORDER BY score DESC, a, b) END AS rang
+        FROM situees
+    ), premieres AS (
+        SELECT rid, min(rang) AS rang FROM (
+            SELECT a AS rid, rang FROM rangees WHERE rang IS NOT NULL
+            UNION ALL SELECT b, rang FROM rangees WHERE rang IS NOT NULL)
+        GROUP BY rid
+    ), file AS (
+        SELECT coalesce(max(rang), 0) AS dernier FROM (
+            SELECT rang, sum(count(*)) OVER (ORDER BY rang) AS fiches FROM premieres GROUP BY rang)
+        WHERE fiches <= greatest({MIN_QUEUE}, {QUEUE_SHARE} * (SELECT count(*) FROM res_fiche))
+    ), finales AS (
+        SELECT *, CASE WHEN rang > dernier THEN 'distinct' ELSE voulue END AS finale
+        FROM rangees, file
     )
-    SELECT x.source AS source_a, x.cle AS cle_a, y.source AS source_b, y.cle AS cle_b,
+    SELECT x.src AS source_a, x.cle AS cle_a, y.src AS source_b, y.cle AS cle_b,
            p.score, p.finale AS decision,
            CASE WHEN p.humain IS NOT NULL THEN 'humain' ELSE 'regle' END AS decide_par,
            CASE WHEN p.humain IS NOT NULL THEN p.humain_predicat
                 WHEN p.finale IN ('lie', 'a_revoir') THEN p.predicat END AS predicat,
            CASE WHEN p.humain IS NOT NULL THEN p.humain_motif
                 WHEN p.refus IS NOT NULL THEN p.refus
-                WHEN p.finale <> p.decision THEN 'meme_groupe' ELSE p.regle END AS motif,
-           CASE WHEN p.score IS NULL THEN NULL ELSE json_object(
-               'cles', p.cles, 'regle', p.regle,
-               'nom', json_object('niveau', p.niveau, 'bits', p.bits_nom),
-               'lieu', json_object('niveau', p.lieu, 'bits', p.bits_lieu,
-                                   'metres', round(p.metres)),
-               'genre', json_object('niveau', p.genre, 'bits', p.bits_genre),
-               'contact', json_object('propres', p.contacts_surs, 'bits', p.bits_contact),
-               'reserve', json_object('bits', p.bits_reserve),
-               'identifiant', p.identifiant,
-               'hote', p.hote_probable)::VARCHAR END AS details
-    FROM finales p JOIN res_fiche x ON x.rid = p.a JOIN res_fiche y ON y.rid = p.b
-    WHERE p.humain IS NOT NULL OR p.finale <> 'distinct' OR p.score >= {NEAR_BITS}
+                WHEN p.rang > dernier THEN 'hors_file'
+                WHEN p.finale <> p.decision THEN 'meme_groupe' ELSE p.motif END AS motif,
+           CASE WHEN p.score IS NOT NULL
+                THEN json_merge_patch(json_object('cles', {key_names("cles")}),
+                                      {explanation(model)})::VARCHAR END AS details
+    FROM finales p JOIN (SELECT rid, source AS src, cle FROM res_fiche) x ON x.rid = p.a
+    JOIN (SELECT rid, source AS src, cle FROM res_fiche) y ON y.rid = p.b
     ORDER BY p.a, p.b
-"""
+    """
 
 
 def _decided(decisions: Decisions, numbers: dict[str, int]) -> list[dict[str, object]]:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 WARNING_SIZE = 6
 ERROR_SIZE = 20
-STRONG_BITS = 22.0
+STRONG_BITS = 9.0
 """A single link this strong may join two groups of several records."""
-MEAN_BITS = 11.0
+MEAN_BITS = -3.0
 """Least mean score of the known pairs between two groups that are joined."""
 
 

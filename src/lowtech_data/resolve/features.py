@@ -3,15 +3,18 @@
 Two tables are made, in the connection, from any table of records:
 
 `res_fiche`, one row per record: `rid` (0, 1… in the order of source and key), `source`, `cle`,
-the spaceless name `noyau`, its distinctive part `noyau_propre`, `poids` (bits of the whole name),
-`sigles`, `genres`, `insee`, `cp`, `ville`, `voie`, `numero`, `numero_fin`, `lat`, `lon`, `sigma`
-(metres), `hote`, `page`, `tel`, `mail`, `siret`, `siren`, `rna`, `ids`.
+`nom`, the name without spaces and empty words `noyau`, its distinctive part `propre`, what these
+words weigh (`bits_propres`, `bits_courants`), `initiales`, `genre`, `type`, `insee`, `cp`,
+`ville`, `lieu`, `voie`, `voie_fin`, `numero`, `numero_fin`, `lat`, `lon`, `sigma` (metres), `hote`,
+`page`, `tel`, `mail`, `siret`, `rna`; and how many names share its address, its street, its
+cell, its commune (`n_adresse`, `n_voie`, `n_cellule`, `n_commune`).
 
-`res_mot`, one row per word of a name: `rid`, `mot`, `role` (propre, commun, lieu, genre), `bits`
-in hundredths. Bits are integers so that sums do not depend on the order of addition.
+`res_mot`, one row per word of a name: `rid`, `mot`, `role` (propre, courant, lieu), `bits` in
+hundredths of a bit: integers, so that sums do not depend on the order of addition.
 
-Rarity is learnt from the data at hand, with a prior so that ten records behave like ten thousand:
-bits = log2((N + 20 000) / (df + 1)), at most 12 for a distinctive word, 3 for a common one.
+Rarity is learnt from the data at hand: bits = log2((N + 2 000) / (df + 1)), df the number of
+records that hold the word; the constant stands for names not at hand in which a word was not seen,
+so that ten records behave like ten thousand.
 """
 
 from __future__ import annotations
@@ -44,11 +47,20 @@ COLUMNS: dict[str, str] = {
 }
 """Columns that matching reads. Only `source`, `cle_source` and `nom` must be there."""
 
-BACKGROUND_RECORDS = 20_000
-"""Weight of the prior on word rarity: names not at hand in which a word was not seen."""
+BACKGROUND_RECORDS = 2_000
+"""Weight of the prior on word rarity."""
 
-MAX_BITS = {"propre": 1200, "commun": 300, "lieu": 200, "genre": 300}
-"""Most that one word can weigh, in hundredths of a bit, by what it is."""
+MAX_BITS = {"courant": 300, "lieu": 200}
+"""Most that one word can weigh, in hundredths of a bit, when it is usual or names the place."""
+
+COMMON_SHARE = 0.006
+COMMON_RECORDS = 12
+"""A word of a name is usual when this share of the records, and this many, hold it: it then says
+what a thing is, or is a first name or a saint's, and does not tell two of them apart alone.
+"""
+
+TOWN_RECORDS = 3
+"""From this many records in a commune, its name in a name says a place."""
 
 SIGMA_M = {"numero": 150, "voie": 600, "lieu_dit": 1200, "commune": 6000, "inconnue": 3000}
 """Uncertainty of a point by its stated precision, in metres. Between two listings the median gap of
@@ -61,60 +73,38 @@ SIGMA_UNSAID_M = 400
 STACKED_NAMES = 5
 """From this many different names and several addresses, one point is a geocoder's default."""
 
+LONGEST_NAME = 300
+"""Characters of a name, and of an address, that are compared."""
+
 
 def prepare(con: duckdb.DuckDBPyConnection, records: str) -> int:
     """Make `res_fiche` and `res_mot` from a table of records. Returns the number of records."""
-    _macros(con)
     _select(con, records)
+    _names(con)
     _addresses(con)
-    _words(con)
+    _points(con)
+    _density(con)
     _records(con)
+    _identifiers(con)
     row = con.execute("SELECT count(*) FROM res_fiche").fetchone()
     return int(row[0]) if row else 0
 
 
-def _list(words: Iterable[str]) -> str:
-    return "[" + ", ".join(f"'{word}'" for word in sorted(words)) + "]"
+def _alternation(words: Iterable[str]) -> str:
+    """A pattern of words or phrases, the longest first so that none hides another."""
+    return "|".join(sorted(words, key=lambda word: (-len(word), word)))
 
 
-def _in(words: frozenset[str] | list[str]) -> str:
-    return "(" + ", ".join(f"'{word}'" for word in sorted(words)) + ")"
-
-
-def _replaced(expression: str, replacements: dict[str, str]) -> str:
-    """SQL that replaces whole words, in a text that begins and ends with a space."""
-    for before, after in replacements.items():
-        expression = f"replace({expression}, ' {before} ', ' {after} ')"
-    return expression
-
-
-def _kind_tokens() -> dict[str, str]:
-    """Phrase of several words → one token, longest first so that none hides another."""
-    phrases = {phrase for family in v.KINDS.values() for phrase in family if " " in phrase}
-    ordered = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
-    return {phrase: phrase.replace(" ", "_") for phrase in ordered}
-
-
-def _macros(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute(
-        r"""
-        CREATE OR REPLACE TEMP MACRO res_fold(texte) AS
-            trim(regexp_replace(lower(strip_accents(replace(replace(replace(
-                regexp_replace(texte, '<[^>]*>|&[a-z#0-9]+;', ' ', 'g'),
-                'œ', 'oe'), 'Œ', 'oe'), 'æ', 'ae'))), '[^a-z0-9]+', ' ', 'g'));
-        CREATE OR REPLACE TEMP MACRO res_name(texte) AS
-            regexp_replace(res_fold(
-                regexp_replace(regexp_replace(texte,
-                    '\b([A-Za-z])\.', '\1', 'g'),
-                    '([A-Za-z])@([A-Za-z])', '\1a\2', 'g')),
-                '(fab ?lab|maker ?space|hacker ?space)s?', ' \1 ', 'g');
-        CREATE OR REPLACE TEMP MACRO res_metres(lat1, lon1, lat2, lon2) AS
-            CASE WHEN lat1 + lon1 + lat2 + lon2 IS NOT NULL THEN 12742000 * asin(sqrt(least(1.0,
-                pow(sin(radians(lat2 - lat1) / 2), 2)
-                + cos(radians(lat1)) * cos(radians(lat2))
-                * pow(sin(radians(lon2 - lon1) / 2), 2)))) END;
-        """
+def _fold(text: str) -> str:
+    """SQL: lower case, no accents, ligatures and sharp s spelt out."""
+    return (
+        "replace(replace(replace(translate(lower(strip_accents("
+        f"{text})), '０１２３４５６７８９－　', '0123456789- '), 'œ', 'oe'), 'æ', 'ae'), 'ß', 'ss')"
     )
+
+
+_SIGNS = r"[^\p{L}\p{N}]+"
+_MARKUP = r"<[^>]*>|&[a-zA-Z#0-9]+;"
 
 
 def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
@@ -128,6 +118,8 @@ def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
             parts.append(
                 f"TRY_CAST(replace(CAST({name} AS VARCHAR), ',', '.') AS DOUBLE) AS {name}"
             )
+        elif name in {"source", "cle_source"}:
+            parts.append(f"CAST({name} AS VARCHAR) AS {name}")
         elif kind == "VARCHAR":
             parts.append(f"nullif(trim(CAST({name} AS VARCHAR)), '') AS {name}")
         else:
@@ -135,173 +127,291 @@ def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE res_brut AS
-        SELECT (row_number() OVER (ORDER BY source, cle_source) - 1)::BIGINT AS rid, *,
-               replace(replace(' ' || res_name(nom) || ' ', ' st ', ' saint '),
-                       ' ste ', ' sainte ') AS nom_plie
+        SELECT (row_number() OVER (ORDER BY source, cle_source) - 1)::BIGINT AS rid, *
+               REPLACE (
+                   CASE WHEN abs(latitude) <= 90 AND abs(longitude) <= 180
+                        AND NOT (latitude = 0 AND longitude = 0) THEN latitude END AS latitude,
+                   CASE WHEN abs(latitude) <= 90 AND abs(longitude) <= 180
+                        AND NOT (latitude = 0 AND longitude = 0) THEN longitude END AS longitude)
         FROM (SELECT {", ".join(parts)} FROM {records})
         """
     )
 
 
+def _names(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_nom`, one row per record, and `res_mot`, one per distinct word of a name."""
+    kinds = _alternation({phrase for family in v.KINDS.values() for phrase in family})
+    empty = _alternation(v.EMPTY_WORDS | v.LEGAL_FORMS)
+    usual = _alternation(v.COMMON_WORDS)
+    con.execute(
+        rf"""
+        CREATE OR REPLACE TEMP TABLE res_nom AS
+        WITH lettres AS (
+            SELECT rid, {_fold("commune")} AS c,
+                   {_fold(f"left(regexp_replace(nom, '{_MARKUP}', ' ', 'g'), {LONGEST_NAME})")} AS n
+            FROM res_brut
+        ), plies AS (
+            SELECT rid,
+                   ' ' || trim(regexp_replace(regexp_replace(regexp_replace(regexp_replace(n,
+                       '\b(\p{{L}})\.', '\1', 'g'),
+                       '(\p{{L}})@(\p{{L}})', '\1a\2', 'g'),
+                       '{_SIGNS}', ' ', 'g'),
+                       '(fab ?lab|maker ?space|hacker ?space)s?', ' \1 ', 'g')) || ' ' AS n,
+                   ' ' || trim(regexp_replace(regexp_replace(c, '{_SIGNS}', ' ', 'g'),
+                       '\b(?:ste?|sainte)\b', 'saint', 'g')) || ' ' AS c
+            FROM lettres
+        ), saints AS (
+            SELECT rid, c, regexp_replace(regexp_replace(n, '\b(?:ste?|sainte)\b', 'saint', 'g'),
+                                          ' +', ' ', 'g') AS n
+            FROM plies
+        ), sans AS (
+            SELECT rid, n, c, regexp_extract_all(n, '\b(?:{kinds})\b') AS genres,
+                   regexp_replace(regexp_replace(n, '\b(?:{kinds})\b', ' ', 'g'),
+                                  '\b(?:{empty})\b', ' ', 'g') AS reste
+            FROM saints
+        )
+        SELECT rid, n, c, genres,
+               replace(replace(replace(reste, 'ae', 'a'), 'oe', 'o'), 'ue', 'u') AS reste,
+               replace(replace(replace(replace(regexp_replace(n, '\b(?:{empty})\b', '', 'g'),
+                   ' ', ''), 'ae', 'a'), 'oe', 'o'), 'ue', 'u') AS noyau,
+               replace(replace(replace(replace(regexp_replace(replace(
+                   regexp_replace(reste, ' +', ' ', 'g'),
+                   CASE WHEN length(c) > 4 THEN c ELSE '  ' END, ' '),
+                   '\b(?:{usual})\b', '', 'g'), ' ', ''), 'ae', 'a'), 'oe', 'o'), 'ue', 'u')
+                   AS propre,
+               nullif(array_to_string(list_sort(regexp_extract_all(n, '[0-9]+')), ' '), '')
+                   AS nombres
+        FROM sans
+        """
+    )
+    usual_list = ", ".join(f"'{word}'" for word in sorted(v.COMMON_WORDS))
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_mot AS
+        WITH mots AS (
+            SELECT DISTINCT rid, mot, contains(c, ' ' || mot || ' ') AS lieu FROM (
+                SELECT rid, c, unnest(string_split(reste, ' ')) AS mot FROM res_nom)
+            WHERE mot <> ''
+        ), frequences AS (SELECT mot, count(*) AS df FROM mots GROUP BY mot
+        ), total AS (SELECT count(*) AS n FROM res_nom
+        ), villes AS (
+            SELECT DISTINCT trim(c) AS mot FROM res_nom WHERE length(c) > 4
+            GROUP BY c HAVING count(*) >= {TOWN_RECORDS}
+        ), rares AS (
+            SELECT mot, greatest(50, round(100 * log2(({BACKGROUND_RECORDS} + n) / (df + 1))))
+                       ::INTEGER AS bits,
+                   mot IN ({usual_list}) OR mot IN (SELECT mot FROM villes) AS usuel,
+                   df >= greatest({COMMON_RECORDS}, {COMMON_SHARE} * n) AS frequent
+            FROM frequences, total
+        )
+        SELECT m.rid, m.mot,
+               CASE WHEN lieu THEN 'lieu' WHEN usuel OR frequent THEN 'courant' ELSE 'propre' END
+                   AS role,
+               CASE WHEN lieu THEN least(bits, {MAX_BITS["lieu"]})
+                    WHEN usuel THEN least(bits, {MAX_BITS["courant"]}) ELSE bits END AS bits
+        FROM mots m JOIN rares USING (mot)
+        """
+    )
+
+
 def _addresses(con: duckdb.DuckDBPyConnection) -> None:
-    """Street, number and locality of each record, whatever way they are written."""
-    folded = (
-        r"regexp_replace(' ' || trim(regexp_replace(lower(strip_accents(replace("
-        r"regexp_replace(coalesce(adresse, '') || ' | ' || coalesce(complement_adresse, ''),"
-        r" '<[^>]*>|[,;–—()]| - ', ' | ', 'g'), 'œ', 'oe'))), '[^a-z0-9|]+', ' ', 'g')) || ' ',"
-        r" ' +', ' ', 'g')"
-    )
-    # A lone letter is an abbreviation only where a street begins: elsewhere it is an initial.
-    folded = (
-        rf"regexp_replace({folded}, '(^| \|)( (?:[0-9]+ (?:(?:bis|ter|quater|[a-e]) )?)?)r ',"
-        r" '\1\2rue ', 'g')"
-    )
-    # Each blank is doubled while abbreviations are replaced: neighbours must not share one.
-    expanded = (
-        "replace("
-        + _replaced(f"replace({folded}, ' ', '  ')", v.STREET_ABBREVIATIONS)
-        + ", '  ', ' ')"
-    )
-    empty = "|".join(sorted(v.EMPTY_WORDS))
-    bis = "(?: ?(?:bis|ter|quater|[a-e]))?"
+    """`res_adresse`: street, number and locality of each record, whatever way they are written."""
+    empty = _alternation({*v.EMPTY_WORDS, *v.STREET_TITLES})
+    types = _alternation(v.STREET_WORDS)
     con.execute(
         rf"""
         CREATE OR REPLACE TEMP TABLE res_adresse AS
-        WITH texte AS (
-            SELECT rid, {expanded} AS t, code_postal, commune, code_insee FROM res_brut
+        WITH lettres AS (
+            SELECT rid, code_postal, commune, code_insee, adresse IS NOT NULL AS dite,
+                   {
+            _fold(
+                "left(coalesce(adresse, '') || ' | ' || coalesce(complement_adresse, ''),"
+                f" {LONGEST_NAME})"
+            )
+        } AS a
+            FROM res_brut
+        ), plies AS (
+            SELECT rid, code_postal, commune, code_insee, dite,
+                   regexp_replace(regexp_replace(regexp_replace(regexp_replace(
+                       ' ' || regexp_replace(a, '<[^>]*>|[,;–—()]| - ', ' | ', 'g') || ' ',
+                       '[^\p{{L}}\p{{N}}|]+', ' ', 'g'),
+                       ' ([0-9]+) ?(?:bis|ter|quater) ', ' \1 ', 'g'),
+                       ' ([0-9]{{1,2}}) ?(?:er)? ({v.MONTHS})( [0-9]{{4}})?', ' \1\2', 'g'),
+                       '(strasse|str)\b', ' str ', 'g') AS t
+            FROM lettres
         ), morceaux AS (
-            SELECT rid, t, code_postal, commune, code_insee,
-                   regexp_extract(t,
-                     '(?: ([0-9]{{1,4}}))?{bis}(?: (?:et )?([0-9]{{1,4}}))?{bis}(?: \|)?'
-                     || ' ({v.STREET_TYPES})((?: [a-z0-9]+){{1,7}})',
-                     ['n1', 'n2', 'genre', 'nom']) AS m
-            FROM texte
+            SELECT *, regexp_extract(t,
+                       '(?: ([0-9]{{1,5}}))?(?: ?(?:bis|ter|quater|[a-e]))?'
+                       || '(?: (?:et )?([0-9]{{1,5}}))?(?: ?(?:bis|ter|quater|[a-e]))?(?: \|)?'
+                       || ' (?:{v.STREET_TYPES}) ([^|]+)', ['n1', 'n2', 'nom']) AS m
+            FROM plies
         ), voies AS (
-            SELECT rid, t, code_postal, commune, code_insee,
-                   TRY_CAST(m.n1 AS INTEGER) AS n1, TRY_CAST(m.n2 AS INTEGER) AS n2,
-                   CASE WHEN m.nom <> '' THEN m.nom
-                        ELSE regexp_replace(split_part(trim(t, ' |'), '|', 1), '^ *[0-9]+ ', ' ')
-                   END AS nom_voie
+            SELECT rid, t, code_postal, commune, code_insee, dite,
+                   CASE WHEN m.n1 <> '' THEN m.n1
+                        WHEN m.nom <> '' THEN regexp_extract(t, '^ *([0-9]{{1,5}})[a-z]? ', 1)
+                        ELSE coalesce(
+                            nullif(regexp_extract(split_part(trim(t, ' |'), '|', 1),
+                                '([0-9]{{1,5}})(?:[^0-9]|$)', 1), ''),
+                            regexp_extract(t,
+                                '^[^|]*\| (?:n[ºo]? )?([0-9]{{1,5}})[a-z]? ?(?:\||$)', 1))
+                        END AS n1,
+                   m.n2 AS n2,
+                   ' ' || CASE WHEN m.nom <> '' THEN m.nom
+                        ELSE regexp_replace(regexp_replace(regexp_extract(t, '[^|]*\p{{L}}[^|]*'),
+                            '\b[0-9]+[a-z]?\b', ' ', 'g'), '\b(?:{types})\b', ' ', 'g') END
+                   || ' ' AS nom_voie
             FROM morceaux
+        ), propres AS (
+            SELECT *, trim(regexp_replace(regexp_replace(
+                   regexp_replace(nom_voie, ' [0-9]{{5}} .*$', ' '),
+                   '\b(?:{empty})\b', ' ', 'g'), ' +', ' ', 'g')) AS mots_voie
+            FROM voies
         )
-        SELECT rid, n1 AS numero,
-               CASE WHEN n2 > n1 AND n2 - n1 < 60 THEN n2 ELSE n1 END AS numero_fin,
-               nullif(list_filter(
-                   string_split(trim(regexp_replace(nom_voie, ' [0-9]{{5}} .*$', ' ')), ' '),
-                   lambda w: NOT regexp_full_match(w, '{empty}') AND w <> ''), []) AS voie,
+        SELECT rid, TRY_CAST(n1 AS INTEGER) AS numero,
+               CASE WHEN TRY_CAST(n2 AS INTEGER) - TRY_CAST(n1 AS INTEGER) BETWEEN 1 AND 59
+                    THEN TRY_CAST(n2 AS INTEGER) ELSE TRY_CAST(n1 AS INTEGER) END AS numero_fin,
+               CASE WHEN dite THEN nullif(left(replace(mots_voie, ' ', ''), 60), '') END AS voie,
+               CASE WHEN dite THEN regexp_replace(t, '[ 0-9|]+', '', 'g') END AS voie_texte,
+               CASE WHEN dite THEN nullif(split_part(mots_voie, ' ', -1), '') END AS voie_fin,
                coalesce(
-                   CASE WHEN regexp_full_match(code_postal, '[0-9]{{4,5}}')
-                        AND TRY_CAST(code_postal AS INTEGER) >= 1000
-                        THEN lpad(code_postal, 5, '0') END,
+                   CASE WHEN regexp_full_match(trim(code_postal), '[0-9]{{4,5}}')
+                             THEN CASE WHEN TRY_CAST(code_postal AS INTEGER) >= 1000
+                                       THEN lpad(trim(code_postal), 5, '0') END
+                        WHEN regexp_full_match(trim(code_postal), '[0-9]{{5}}-[0-9]{{4}}')
+                             THEN left(trim(code_postal), 5)
+                        WHEN regexp_matches(code_postal, '[0-9]')
+                             AND NOT regexp_full_match(trim(code_postal), '[0-9.]{{1,3}}')
+                             THEN regexp_replace(upper(code_postal), '[ -]', '', 'g') END,
                    nullif(regexp_extract(t, ' ([0-9]{{5}}) ', 1), '')) AS cp,
-               nullif(replace(trim(regexp_replace(
-                   regexp_replace(replace(replace(' ' || res_fold(commune) || ' ',
-                       ' st ', ' saint '), ' ste ', ' sainte '),
-                   ' ([0-9]+ ?(er|e|eme)? ?)?(arrondissement|cedex).*$| [0-9]+(er|e|eme)? ',
-                   ' ', 'g'),
-                   '^ (le|la|les|l) ', ' ')), ' ', ''), '') AS ville,
+               nullif(replace(trim(regexp_replace(regexp_replace(regexp_replace(c,
+                   '\b([0-9]+ ?(?:er|e|eme)? ?)?(?:arrondissement|cedex)\b.*$', ' '),
+                   ' [0-9]+(?:er|e|eme)? ', ' ', 'g'),
+                   '^ (?:le|la|les|l) ', ' ')), ' ', ''), '') AS ville,
                CASE WHEN regexp_full_match(upper(code_insee), '[0-9][0-9AB][0-9]{{3}}')
                     THEN CASE
                         WHEN code_insee BETWEEN '13201' AND '13216' THEN '13055'
                         WHEN code_insee BETWEEN '69381' AND '69389' THEN '69123'
                         WHEN code_insee BETWEEN '75101' AND '75120' THEN '75056'
                         ELSE upper(code_insee) END END AS insee
-        FROM voies
+        FROM propres JOIN (SELECT rid, c FROM res_nom) USING (rid)
         """
     )
 
 
-def _words(con: duckdb.DuckDBPyConnection) -> None:
-    """Words of each name with what they are, and how rare they are in these records."""
-    tokens = _replaced(
-        "replace(nom_plie, ' ', '  ')", {k.replace(" ", "  "): t for k, t in _kind_tokens().items()}
-    )
-    most = " ".join(f"WHEN '{role}' THEN {bits}" for role, bits in MAX_BITS.items())
-    families = ", ".join(
-        f"('{phrase.replace(' ', '_')}', '{family}')"
-        for family, phrases in v.KINDS.items()
-        for phrase in phrases
-    )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE res_genre AS SELECT * FROM (VALUES {families}) t(mot, genre)"
-    )
+def _points(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_point`: points that many names at several addresses share, which say nothing."""
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE res_suite AS
-        SELECT rid, u.mot AS mot, u.rang AS rang FROM (
-            SELECT rid, unnest(list_transform(
-                string_split(trim(regexp_replace({tokens}, ' +', ' ', 'g')), ' '),
-                lambda w, i: {{'mot': w, 'rang': i}})) AS u FROM res_brut)
-        WHERE u.mot <> '' AND u.mot NOT IN {_in(v.EMPTY_WORDS)}
+        CREATE OR REPLACE TEMP TABLE res_point AS
+        SELECT round(latitude, 5) AS la, round(longitude, 5) AS lo
+        FROM (SELECT rid, latitude, longitude FROM res_brut WHERE latitude + longitude IS NOT NULL)
+        JOIN (SELECT rid, noyau FROM res_nom) USING (rid)
+        JOIN (SELECT rid, voie FROM res_adresse) USING (rid)
+        GROUP BY ALL
+        HAVING count(*) >= {STACKED_NAMES} AND count(DISTINCT noyau) >= {STACKED_NAMES}
+           AND count(DISTINCT coalesce(voie, rid::VARCHAR)) >= 3
         """
     )
+
+
+def _density(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_dense`: how many names share the address, the street, the commune, the cell."""
     con.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE res_mot AS
-        WITH communes AS (
-            SELECT rid, unnest(string_split(replace(replace(
-                ' ' || res_fold(commune) || ' ', ' st ', ' saint '), ' ste ', ' sainte '), ' '))
-                AS mot
-            FROM res_brut
-        ), lieux AS (SELECT DISTINCT rid, mot FROM communes WHERE length(mot) > 1
-        ), frequences AS (
-            SELECT mot, count(DISTINCT rid) AS df FROM res_suite GROUP BY mot
-        ), total AS (SELECT count(*) AS n FROM res_brut
-        ), roles AS (
-            SELECT s.rid, s.mot, min(s.rang) AS rang, any_value(g.genre) AS genre,
-                   CASE WHEN any_value(g.genre) IS NOT NULL THEN 'genre'
-                        WHEN any_value(l.mot) IS NOT NULL THEN 'lieu'
-                        WHEN s.mot IN {_in(v.COMMON_WORDS)} THEN 'commun'
-                        ELSE 'propre' END AS role
-            FROM res_suite s
-            LEFT JOIN (SELECT mot, min(genre) AS genre FROM res_genre GROUP BY mot) g
-                ON g.mot = s.mot
-            LEFT JOIN lieux l ON l.rid = s.rid AND l.mot = s.mot
-            GROUP BY s.rid, s.mot
+        """
+        CREATE OR REPLACE TEMP TABLE res_dense AS
+        WITH base AS (
+            SELECT a.rid, coalesce(ville, insee, cp) AS lieu, voie, numero, noyau,
+                   CASE WHEN s.la IS NULL THEN latitude END AS lat, longitude AS lon
+            FROM res_adresse a JOIN res_nom n USING (rid) JOIN res_brut b USING (rid)
+            LEFT JOIN res_point s ON s.la = round(latitude, 5) AND s.lo = round(longitude, 5)
+        ), adresses AS (
+            SELECT lieu, voie, numero, count(DISTINCT noyau) AS n FROM base
+            WHERE voie IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+        ), voies AS (
+            SELECT lieu, voie, count(DISTINCT noyau) AS n FROM base
+            WHERE voie IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+        ), numeros AS (
+            SELECT voie, numero, count(DISTINCT noyau) AS n FROM base
+            WHERE voie IS NOT NULL AND numero IS NOT NULL GROUP BY ALL HAVING count(*) > 1
+        ), communes AS (
+            SELECT lieu, count(*) AS n FROM base WHERE lieu IS NOT NULL GROUP BY ALL
+        ), points AS (
+            SELECT lat, lon, count(DISTINCT noyau) AS n FROM base
+            WHERE lat + lon IS NOT NULL GROUP BY ALL HAVING count(*) > 2
+        ), cellules AS (
+            SELECT floor(lat / 0.005)::INT AS la, floor(lon / 0.007)::INT AS lo, count(*) AS n
+            FROM base WHERE lat + lon IS NOT NULL GROUP BY ALL
         )
-        SELECT r.rid, r.mot, r.rang, r.genre, r.role,
-               least(CASE r.role {most} END,
-                     greatest(50, round(100 * log2(({BACKGROUND_RECORDS} + n) / (df + 1)))))
-                   ::INTEGER AS bits
-        FROM roles r JOIN frequences USING (mot), total
+        SELECT b.rid, coalesce(o.n, 1)::INTEGER AS n_point,
+               coalesce(a.n, 1)::INTEGER AS n_adresse, coalesce(v.n, 1)::INTEGER AS n_voie,
+               coalesce(u.n, 1)::INTEGER AS n_numero,
+               coalesce(c.n, 1)::INTEGER AS n_commune, coalesce(k.n, 1)::INTEGER AS n_cellule
+        FROM base b
+        LEFT JOIN adresses a ON a.lieu = b.lieu AND a.voie = b.voie AND a.numero = b.numero
+        LEFT JOIN voies v ON v.lieu = b.lieu AND v.voie = b.voie
+        LEFT JOIN numeros u ON u.voie = b.voie AND u.numero = b.numero
+        LEFT JOIN points o ON o.lat = b.lat AND o.lon = b.lon
+        LEFT JOIN communes c ON c.lieu = b.lieu
+        LEFT JOIN cellules k
+            ON k.la = floor(b.lat / 0.005)::INT AND k.lo = floor(b.lon / 0.007)::INT
         """
     )
+
+
+def _families() -> str:
+    """SQL values: kind phrase → family."""
+    rows: dict[str, str] = {}
+    for family, phrases in sorted(v.KINDS.items()):
+        for phrase in phrases:
+            rows.setdefault(phrase, family)
+    return ", ".join(f"('{phrase}', '{family}')" for phrase, family in sorted(rows.items()))
+
+
+FAMILY_BIT = {family: 1 << rank for rank, family in enumerate(sorted(v.KINDS))}
+"""Family of a kind → its bit in `genre`, the set of families that a name says."""
+
+
+def _mask(families: Iterable[str]) -> int:
+    return sum(FAMILY_BIT[family] for family in families)
 
 
 def _records(con: duckdb.DuckDBPyConnection) -> None:
-    close = " ".join(
-        f"WHEN '{kind}' THEN {_list(b for a, b in v.CLOSE_KINDS if a == kind)}"
-        for kind in sorted({a for a, _ in v.CLOSE_KINDS})
-    )
     sigma = " ".join(f"WHEN '{name}' THEN {metres}" for name, metres in SIGMA_M.items())
+    hosts = ", ".join(f"'{host}'" for host in sorted(v.FREE_HOSTS))
+    empty = _alternation(v.EMPTY_WORDS)
+    bits = " ".join(f"WHEN '{family}' THEN {bit}" for family, bit in FAMILY_BIT.items())
+    close = " ".join(
+        f"WHEN '{family}' THEN {_mask(b for a, b in v.CLOSE_KINDS if a == family)}"
+        for family in sorted({a for a, _ in v.CLOSE_KINDS})
+    )
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_famille AS
+        SELECT DISTINCT rid, famille FROM (
+            SELECT rid, unnest(genres) AS phrase FROM res_nom WHERE len(genres) > 0)
+        JOIN (VALUES {_families()}) f(phrase, famille) USING (phrase)
+        """
+    )
     con.execute(
         rf"""
         CREATE OR REPLACE TEMP TABLE res_fiche AS
-        WITH noms AS (
+        WITH poids AS (
             SELECT rid,
-                   string_agg(replace(mot, '_', ''), '' ORDER BY rang) AS noyau,
-                   string_agg(mot, '' ORDER BY rang) FILTER (role = 'propre') AS noyau_propre,
-                   list(mot ORDER BY mot) FILTER (role = 'propre') AS propres,
                    coalesce(sum(bits) FILTER (role = 'propre'), 0)::INTEGER AS bits_propres,
-                   sum(bits)::INTEGER AS poids,
-                   list_sort(list_distinct(list(genre) FILTER (genre IS NOT NULL))) AS genres,
-                   list_distinct(flatten(list(CASE genre {close} END)
-                       FILTER (genre IS NOT NULL))) AS voisins
+                   coalesce(max(bits) FILTER (role = 'propre'), 0)::INTEGER AS bits_max,
+                   coalesce(sum(bits) FILTER (role = 'courant'), 0)::INTEGER AS bits_courants,
+                   coalesce(sum(bits) FILTER (role = 'lieu'), 0)::INTEGER AS bits_lieux
             FROM res_mot GROUP BY rid
+        ), familles AS (
+            SELECT rid, bit_or(CASE famille {bits} END)::BIGINT AS genre,
+                   bit_or(CASE famille {close} ELSE 0 END)::BIGINT AS voisins
+            FROM res_famille GROUP BY rid
         ), initiales AS (
-            SELECT rid, list_distinct([
-                array_to_string(list_transform(m, lambda w: w[1]), ''),
-                array_to_string(list_transform(
-                    list_filter(m, lambda w: w NOT IN {_in(v.EMPTY_WORDS)}), lambda w: w[1]), '')
-            ]) AS sigles
-            FROM (SELECT rid, string_split(trim(regexp_replace(nom_plie, ' +', ' ', 'g')), ' ') AS m
-                  FROM res_brut)
-        ), points AS (
-            SELECT round(latitude, 5) AS la, round(longitude, 5) AS lo
-            FROM res_brut JOIN noms USING (rid) JOIN res_adresse USING (rid)
-            GROUP BY ALL
-            HAVING count(DISTINCT noyau) >= {STACKED_NAMES}
-               AND count(DISTINCT coalesce(array_to_string(voie, ' '), rid::VARCHAR)) >= 3
+            SELECT rid,
+                   regexp_replace(n, ' (\S)\S*', '\1', 'g') AS toutes,
+                   regexp_replace(regexp_replace(n, '\b(?:{empty})\b ?', '', 'g'),
+                                  ' ?(\S)\S*', '\1', 'g') AS pleines
+            FROM res_nom
         ), web AS (
             SELECT rid,
                    lower(regexp_extract(site_web,
@@ -309,53 +419,77 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                        1)) AS h,
                    lower(regexp_replace(regexp_extract(site_web,
                        '^\s*(?:[A-Za-z]+:/*)?[^/\s;|]+(/[^\s;|]+)', 1), '/+$', '')) AS chemin
-            FROM res_brut
+            FROM res_brut WHERE site_web IS NOT NULL
         ), tels AS (
-            SELECT rid, regexp_replace(telephone, '[^0-9]', '', 'g') AS chiffres FROM res_brut
+            SELECT rid, regexp_replace(translate(telephone, '０１２３４５６７８９', '0123456789'),
+                                       '[^0-9]', '', 'g') AS chiffres
+            FROM res_brut WHERE telephone IS NOT NULL
+        ), fiches AS (
+            SELECT b.rid, b.source, b.cle_source AS cle, b.nom,
+                   coalesce(nullif(n.noyau, ''), lower(b.nom)) AS noyau,
+                   nullif(n.propre, '') AS propre, n.nombres,
+                   coalesce(p.bits_propres, 0) AS bits_propres,
+                   coalesce(p.bits_max, 0) AS bits_max,
+                   coalesce(p.bits_courants, 0) AS bits_courants,
+                   coalesce(p.bits_lieux, 0) AS bits_lieux,
+                   coalesce(f.genre, 0)::BIGINT AS genre,
+                   coalesce(f.voisins, 0)::BIGINT AS voisins,
+                   trim(i.toutes) AS initiales, trim(i.pleines) AS initiales_pleines,
+                   regexp_matches(n.n,
+                       '^ *(fab ?lab|coworking|ressourcerie|recyclerie|repair cafe) '
+                       || ' ?(de|du|des|d) ') AS chez,
+                   regexp_matches(n.n, ' ({v.ITINERANT}) ') AS itinerant,
+                   a.insee, a.cp, a.ville, coalesce(a.ville, a.insee, a.cp) AS lieu,
+                   a.voie, a.voie_fin, a.voie_texte, a.numero, a.numero_fin,
+                   CASE WHEN s.la IS NULL THEN b.latitude END AS lat,
+                   CASE WHEN s.la IS NULL THEN b.longitude END AS lon,
+                   CASE b.precision_geo {sigma}
+                        ELSE CASE WHEN a.voie IS NULL AND d.n_point > 2 THEN {SIGMA_M["commune"]}
+                                  ELSE {SIGMA_UNSAID_M} END END AS sigma,
+                   CASE WHEN w.h <> '' AND w.h NOT IN ({hosts}) THEN w.h END AS hote,
+                   CASE WHEN w.h <> '' AND length(w.chemin) > 2 THEN w.h || w.chemin END AS page,
+                   CASE WHEN length(h.chiffres) BETWEEN 7 AND 15 THEN right(h.chiffres, 9) END
+                       AS tel,
+                   CASE WHEN regexp_full_match(b.courriel, '\s*[^@\s]+@[^@\s]+\.[^@\s]+\s*')
+                        THEN lower(trim(b.courriel)) END AS mail,
+                   CASE WHEN regexp_full_match(b.siret, '[0-9\s]{{14,20}}')
+                        THEN nullif(left(regexp_replace(b.siret, '\s', '', 'g'), 14), '') END
+                       AS siret,
+                   CASE WHEN regexp_full_match(upper(b.rna), 'W[0-9A-Z]{{9}}')
+                        THEN upper(b.rna) END AS rna,
+                   d.n_adresse, d.n_voie, d.n_numero, d.n_commune, d.n_cellule,
+                   nullif(trim(regexp_replace({_fold("b.type")}, '{_SIGNS}', ' ', 'g')), '')
+                       AS type
+            FROM res_brut b
+            JOIN res_nom n USING (rid)
+            JOIN initiales i USING (rid)
+            JOIN res_adresse a USING (rid)
+            LEFT JOIN poids p USING (rid)
+            LEFT JOIN familles f USING (rid)
+            LEFT JOIN web w USING (rid)
+            LEFT JOIN tels h USING (rid)
+            LEFT JOIN res_point s ON s.la = round(b.latitude, 5) AND s.lo = round(b.longitude, 5)
+            JOIN res_dense d USING (rid)
         )
-        SELECT b.rid, b.source, b.cle_source AS cle, b.nom,
-               coalesce(n.noyau, lower(b.nom)) AS noyau, n.noyau_propre,
-               coalesce(n.propres, []) AS propres, coalesce(n.bits_propres, 0) AS bits_propres,
-               coalesce(n.poids, 100) AS poids, coalesce(n.genres, []) AS genres,
-               coalesce(n.voisins, []) AS voisins,
-               coalesce(list_has_any(n.genres, {_list(v.HOST_KINDS)}), false) AS heberge,
-               coalesce(list_has_any(n.genres, {_list(v.GUEST_KINDS)}), false) AS invite,
-               list_filter(i.sigles, lambda s: length(s) >= 3) AS sigles,
-               regexp_matches(b.nom_plie,
-                   '^ *(fab ?lab|coworking|ressourcerie|recyclerie|repair cafe) '
-                   || ' ?(de|du|des|d) ') AS chez,
-               a.insee, a.cp, a.ville, a.voie, array_to_string(a.voie, '') AS voie_jointe,
-               a.numero, a.numero_fin,
-               CASE WHEN p.la IS NULL AND b.latitude BETWEEN -90 AND 90
-                    AND b.longitude BETWEEN -180 AND 180
-                    AND NOT (b.latitude = 0 AND b.longitude = 0) THEN b.latitude END AS lat,
-               CASE WHEN p.la IS NULL AND b.latitude BETWEEN -90 AND 90
-                    AND b.longitude BETWEEN -180 AND 180
-                    AND NOT (b.latitude = 0 AND b.longitude = 0) THEN b.longitude END AS lon,
-               CASE b.precision_geo {sigma}
-                    ELSE CASE WHEN a.voie IS NULL THEN {SIGMA_M["inconnue"]}
-                              ELSE {SIGMA_UNSAID_M} END END AS sigma,
-               CASE WHEN w.h <> '' AND w.h NOT IN {_in(v.FREE_HOSTS)} THEN w.h END AS hote,
-               CASE WHEN w.h <> '' AND length(w.chemin) > 2 THEN w.h || w.chemin END AS page,
-               CASE WHEN length(t.chiffres) BETWEEN 9 AND 13 THEN right(t.chiffres, 9) END AS tel,
-               CASE WHEN regexp_full_match(trim(b.courriel), '[^@\s]+@[^@\s]+\.[^@\s]+')
-                    THEN lower(trim(b.courriel)) END AS mail,
-               CASE WHEN regexp_full_match(regexp_replace(b.siret, '\s', '', 'g'), '[0-9]{{14}}')
-                    THEN regexp_replace(b.siret, '\s', '', 'g') END AS siret,
-               CASE WHEN regexp_full_match(upper(b.rna), 'W[0-9A-Z]{{9}}')
-                    THEN upper(b.rna) END AS rna,
-               b.type,
-               regexp_matches(b.nom_plie, ' ({v.ITINERANT}) ') AS itinerant,
-               list_filter(coalesce(b.identifiants, []),
-                   lambda x: split_part(x, '=', 2) <> ''
-                       AND split_part(x, '=', 1) NOT IN ('siret', 'siren', 'rna')) AS ids
-        FROM res_brut b
-        LEFT JOIN noms n USING (rid)
-        LEFT JOIN initiales i USING (rid)
-        LEFT JOIN res_adresse a USING (rid)
-        LEFT JOIN web w USING (rid)
-        LEFT JOIN tels t USING (rid)
-        LEFT JOIN points p ON p.la = round(b.latitude, 5) AND p.lo = round(b.longitude, 5)
-        ORDER BY b.rid
+        SELECT *,
+               genre & {_mask(v.HOST_KINDS)} <> 0 AS heberge,
+               genre & {_mask(v.GUEST_KINDS)} <> 0 AS invite,
+               left(siret, 9) AS siren
+        FROM fiches
+        ORDER BY rid
+        """
+    )
+
+
+def _identifiers(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_identifiant`: the ids of a thing in other bases; those of a legal body are columns."""
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE res_identifiant AS
+        SELECT DISTINCT rid, identifiant FROM (
+            SELECT rid, unnest(identifiants) AS identifiant FROM res_brut
+            WHERE len(identifiants) > 0)
+        WHERE split_part(identifiant, '=', 2) <> ''
+          AND split_part(identifiant, '=', 1) NOT IN ('siret', 'siren', 'rna')
         """
     )

@@ -1,341 +1,552 @@
-"""What the comparisons of a pair add up to, in bits, and what is decided from them.
+"""What the comparisons of a pair say together, in bits, and what is decided from them.
 
-A bit doubles the odds that two records are one initiative. Evidence of place (commune, street,
-number, distance) says one thing several times, so only the best of it counts; contacts are
-discounted by the number of names or addresses that share the value, and each further one counts
-half.
+A pair of records is explained by one of four stories: one initiative twice (*identique*), two
+initiatives of one place (*voisin*: host and guest, neighbours), two places of one body (*antenne*),
+or chance (*hasard*). Each story says how often each level of each comparison is seen. The score is
+the logarithm, base 2, of the odds of the first story against the three others together: 0 is even,
+each bit doubles the odds. So agreement on address and telephone, which neighbours share too, cannot
+outweigh a name that differs; and agreement on a brand and its site, which branches share too,
+cannot outweigh an address that differs. Levels of one comparison exclude each other, so what
+commune, street, number and distance all say is counted once.
 
-The score orders pairs, but does not decide alone: the first rule of `_RULES` that holds decides.
-What makes false merges is neighbours, not typos, so a disagreement on distinctive words vetoes
-whatever the address and the contacts agree on.
+How often chance brings an agreement is counted in the data at hand: names at that address, records
+that hold that word, names that use that telephone. How often the three other stories are met, and
+what they look like, starts from `PRIOR` and is fitted to the data by expectation-maximisation (the
+model of Fellegi and Sunter, A Theory for Record Linkage, 1969, fitted as by Winkler, 1988, with a
+Dirichlet prior). Nothing is carried over from another size or field, no label is needed, nothing is
+drawn: sums are of integers, so the result depends on the records alone.
+
+The score orders pairs and decides, under vetoes (`VETOES`): a pair that meets one of them is never
+merged without a person, however high its score.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import duckdb
 
-SAME_BITS = 15.0
-"""From here a pair whose names and places agree is merged."""
-REVIEW_BITS = 12.0
-"""From here a pair goes to people."""
-NEAR_BITS = 8.0
-"""From here a distinct pair is kept, to be seen; below it is obvious."""
+STORIES = ("identique", "voisin", "antenne")
+"""Stories whose looks are parameters; the fourth, chance, is counted."""
 
-CONTACT_BITS = {"tel": 7.0, "mail": 7.0, "hote": 6.0, "page": 7.0, "siret": 5.0, "rna": 6.0}
-"""What a contact shared by one name is worth. A SIRET names the legal body, not the workshop."""
-CONTACT_MAX_BITS = 12.0
+Levels = Mapping[str, tuple[float, float, float]]
+
+PARTNERS = (0.4, 0.3, 0.2)
+"""Prior number of other records that tell each of `STORIES` with a record."""
+
+PRIOR: dict[str, Levels] = {
+    "nom": {
+        "egal": (0.44, 0.015, 0.50),
+        "propre_egal": (0.18, 0.025, 0.20),
+        "proche": (0.11, 0.004, 0.03),
+        "sigle": (0.02, 0.002, 0.01),
+        "contenu": (0.12, 0.06, 0.13),
+        "partiel": (0.06, 0.06, 0.07),
+        "faible": (0.02, 0.06, 0.03),
+        "desaccord": (0.05, 0.774, 0.03),
+        "courant_egal": (0.35, 0.04, 0.40),
+        "genre_egal": (0.22, 0.08, 0.20),
+        "genre_contenu": (0.22, 0.15, 0.20),
+        "courant_contenu": (0.07, 0.05, 0.07),
+        "courant": (0.05, 0.15, 0.05),
+        "muet": (0.09, 0.53, 0.08),
+    },
+    "reste": {
+        "egal": (0.70, 0.40, 0.50),
+        "un_cote": (0.25, 0.35, 0.30),
+        "deux_cotes": (0.04, 0.25, 0.20),
+        "contraire": (0.01, 0.10, 0.05),
+    },
+    "genre": {
+        "egal": (0.90, 0.25, 0.90),
+        "voisin": (0.08, 0.20, 0.07),
+        "oppose": (0.02, 0.55, 0.03),
+    },
+    "lieu": {
+        "numero": (0.42, 0.45, 0.008),
+        "numero_proche": (0.06, 0.12, 0.004),
+        "voie": (0.12, 0.14, 0.01),
+        "point": (0.07, 0.13, 0.005),
+        "proche": (0.08, 0.10, 0.01),
+        "adresse_seule": (0.03, 0.005, 0.001),
+        "numero_seul": (0.03, 0.002, 0.005),
+        "autre_numero": (0.03, 0.04, 0.02),
+        "autre_adresse": (0.08, 0.01, 0.40),
+        "autre_commune": (0.02, 0.005, 0.45),
+        "point_seul": (0.45, 0.50, 0.01),
+        "proche_seul": (0.28, 0.35, 0.02),
+        "quartier": (0.15, 0.12, 0.12),
+        "loin": (0.10, 0.02, 0.85),
+        "commune": (0.95, 0.98, 0.20),
+    },
+    "tel": {"egal": (0.75, 0.20, 0.15), "autre": (0.25, 0.80, 0.85)},
+    "mail": {"egal": (0.70, 0.15, 0.35), "autre": (0.30, 0.85, 0.65)},
+    "web": {
+        "page": (0.50, 0.06, 0.20),
+        "hote": (0.33, 0.10, 0.62),
+        "autre": (0.17, 0.84, 0.18),
+    },
+    "legal": {
+        "siret": (0.60, 0.12, 0.08),
+        "siren": (0.12, 0.06, 0.60),
+        "autre": (0.28, 0.82, 0.32),
+    },
+    "rna": {"egal": (0.80, 0.10, 0.70), "autre": (0.20, 0.90, 0.30)},
+    "source": {"meme": (0.25, 1.0, 1.0), "autre": (1.0, 1.0, 1.0)},
+    "type": {"egal": (0.80, 0.30, 0.80), "autre": (0.20, 0.70, 0.20)},
+}
+"""Comparison → level → how often it is seen in each of `STORIES`, when it can be compared at all:
+what is missing is missing alike in all stories. `source` is relative to chance.
+"""
+
+GROUPS: dict[str, tuple[frozenset[str], ...]] = {
+    "nom": (
+        frozenset({"courant_egal", "genre_egal", "genre_contenu", "courant_contenu", "courant",
+                   "muet"}),
+    ),
+    "lieu": (
+        frozenset({"point_seul", "proche_seul", "quartier", "loin"}),
+        frozenset({"commune"}),
+    ),
+}  # fmt: skip
+"""Levels that share out other pairs than the rest of their comparison does: names without a word of
+their own, places known by points, places known by the commune alone.
+"""
+
+CHANCE: dict[str, dict[str, float]] = {
+    "reste": {"egal": 0.45, "un_cote": 0.30, "deux_cotes": 0.25, "contraire": 0.1},
+    "genre": {"egal": 0.5, "voisin": 0.15, "oppose": 0.35},
+    "type": {"egal": 0.35, "autre": 0.65},
+}
+"""How often chance brings a level, where it is not counted in the data."""
+
+FITTED: dict[str, tuple[float, float, float]] = {
+    "nom": (2.0, math.inf, math.inf),
+    "reste": (math.inf, 1.0, math.inf),
+    "genre": (math.inf, 1.0, math.inf),
+    "type": (0.5, 1.0, math.inf),
+}
+"""Comparison → how strongly each story keeps to its prior, as a share of the pairs seen. What tells
+stories apart is kept, so that they stay what their names say while the rest is fitted.
+"""
+_USUAL_FIT = (0.5, math.inf, math.inf)
+_PRIOR_PAIRS = 60
+_PRIOR_RECORDS = 50
+_ROUNDS = 5
+
+SAME_BITS = 0.0
+"""From here a pair is merged, unless a veto holds: as likely as not, after all that speaks against.
+"""
+REVIEW_BITS = -5.0
+"""From here a pair may go to people."""
+NEAR_BITS = -8.0
+"""From here a distinct pair is kept, to be seen; below it is obvious."""
+CONFLICT_BITS = -8.0
+"""Below, two records under a veto can never be in one cluster."""
+
+RIVAL_BITS = 4.0
+"""A pair between two sources is not merged by rule when one of its records has a partner this much
+better in the other's source: if those two are one, they meet through it.
+"""
 IDENTIFIER_BITS = 14.0
 """A shared identifier of the thing itself (OpenStreetMap, fablabs.io…)."""
+ITINERANT_BITS = -3.0
+"""One moves, the other stays."""
 
-_DISCOUNT = (
-    "CASE WHEN {u} <= 2 THEN 1.0 WHEN {u} = 3 THEN 0.7 WHEN {u} = 4 THEN 0.5 "
-    "WHEN {u} = 5 THEN 0.35 WHEN {u} <= 8 THEN 0.2 ELSE 0.0 END"
+_NAMED = "('egal', 'propre_egal', 'proche', 'sigle', 'contenu', 'partiel')"
+_ADDRESS = "('numero', 'point', 'point_seul')"
+_HERE = (
+    "('numero', 'numero_proche', 'voie', 'point', 'proche', 'adresse_seule', 'numero_seul',"
+    " 'point_seul', 'proche_seul')"
 )
-
-_NAME_LEVEL = """
-    CASE WHEN noyau_egal AND bits_a > 0 THEN 'egal'
-         WHEN propre_egal OR (bits_communs > 0 AND bits_communs = bits_a AND bits_communs = bits_b)
-             THEN 'propre_egal'
-         WHEN sigle THEN 'sigle'
-         WHEN longueur >= 6 AND NOT chiffres
-              AND (similarite >= 0.94 OR coalesce(fautes <= 1, false)
-                   OR (fautes <= 2 AND longueur >= 9)) THEN 'proche'
-         WHEN bits_communs > 0 AND (bits_communs >= bits_a OR bits_communs >= bits_b) THEN 'contenu'
-         WHEN bits_communs > 0 AND 10 * bits_communs >= 6 * greatest(bits_a, bits_b) THEN 'partiel'
-         WHEN bits_a > 0 AND bits_b > 0 THEN 'desaccord'
-         WHEN noyau_egal THEN 'courant_egal'
-         WHEN bits_a = 0 AND bits_b = 0 AND genre = 'egal' THEN 'genre_egal'
-         WHEN bits_a = 0 AND bits_b = 0 THEN 'courant'
-         WHEN genre = 'egal' THEN 'genre_contenu'
-         WHEN noyau_contenu THEN 'courant_contenu'
-         ELSE 'muet' END
-"""
-"""How two names stand to each other, the first that holds."""
-
-_NAME_BITS = """
-    CASE niveau
-         WHEN 'egal' THEN least(16.0, greatest(poids, bits_a) / 100.0)
-         WHEN 'propre_egal' THEN least(14.0, bits_a / 100.0)
-         WHEN 'sigle' THEN 8.0
-         WHEN 'proche' THEN least(12.0, 0.75 * least(bits_a, bits_b) / 100.0)
-         WHEN 'contenu' THEN greatest(1.0,
-              (bits_communs - 0.3 * (greatest(bits_a, bits_b) - bits_communs)) / 100.0)
-         WHEN 'partiel' THEN (bits_communs - 0.5 * (bits_a + bits_b - 2 * bits_communs)) / 100.0
-         WHEN 'desaccord' THEN -8.0
-         WHEN 'courant_egal' THEN least(7.0, poids / 100.0)
-         WHEN 'genre_egal' THEN 4.0
-         WHEN 'genre_contenu' THEN 2.0
-         WHEN 'courant_contenu' THEN 2.0
-         ELSE -2.0 END
-"""
-
-_SAME_STREET = "coalesce(meme_voie, false) AND coalesce(meme_commune, true)"
-
-_PLACE = f"""
-    CASE WHEN {_SAME_STREET} AND numeros AND ecart_numero <= 0
-              AND (meme_commune OR metres < 5000) THEN 'numero'
-         WHEN {_SAME_STREET} AND numeros AND ecart_numero <= 4
-              AND coalesce(metres < 1000, meme_commune) THEN 'numero_proche'
-         WHEN {_SAME_STREET} AND NOT numeros AND coalesce(metres < 1500, meme_commune) THEN 'voie'
-         WHEN metres <= 60 AND sigma_max < 3000 THEN 'point'
-         WHEN metres <= 250 AND sigma_max < 3000 AND (voie_inconnue OR meme_voie) THEN 'proche'
-         WHEN coalesce(NOT meme_commune, false) AND coalesce(metres > 3000, true)
-             THEN 'autre_commune'
-         WHEN metres > greatest(3000, 3 * sigma) AND coalesce(autre_territoire, true)
-              AND NOT coalesce(meme_commune, false)
-             THEN 'autre_commune'
-         WHEN NOT voie_inconnue AND NOT meme_voie AND coalesce(metres > 150 OR sigma_max >= 3000,
-             true)
-             THEN 'autre_adresse'
-         WHEN metres > greatest(1500, 3 * sigma) THEN 'autre_adresse'
-         WHEN meme_commune AND numeros AND meme_voie THEN 'autre_numero'
-         WHEN metres <= 250 AND voie_inconnue THEN 'proche'
-         WHEN meme_commune THEN 'commune'
-         ELSE 'inconnu' END
-"""
-"""How two places stand to each other, the first that holds."""
-
-PLACE_BITS = {
-    "numero": 9.0,
-    "numero_proche": 7.0,
-    "voie": 6.0,
-    "point": 7.0,
-    "proche": 5.0,
-    "commune": 3.0,
-    "autre_numero": 2.0,
-    "inconnu": 0.0,
-    "autre_adresse": -4.0,
-    "autre_commune": -8.0,
-}
-"""Bits of each place level: the best agreement, or the disagreement, never a sum."""
-
-KIND_BITS = {"egal": 1.0, "inconnu": 0.0, "voisin": -1.5, "oppose": -6.0}
-"""Bits of kinds: two different kinds of place are evidence against."""
-
-_STRONG = "niveau IN ('egal', 'propre_egal') AND bits_nom >= 8"
-_GOOD = (
-    "niveau IN ('egal', 'propre_egal', 'sigle', 'proche', 'contenu', 'partiel') AND bits_nom >= 4"
+_ELSEWHERE = "('autre_adresse', 'autre_commune', 'autre_numero', 'loin')"
+_CONTACT = (
+    "(tel = 'egal' OR mail = 'egal' OR web IN ('page', 'hote') OR legal = 'siret' OR rna = 'egal')"
 )
-_HERE = "lieu IN ('numero', 'numero_proche', 'voie', 'point', 'proche')"
-_ADDRESS = "lieu IN ('numero', 'point')"
-_ELSEWHERE = "lieu IN ('autre_adresse', 'autre_commune')"
+_OWN_PHONE = "coalesce(tel = 'egal' AND usages_tel <= 2, false)"
 
-_RULES: tuple[tuple[str, str, str, str | None], ...] = (
+VETOES: tuple[tuple[str, str], ...] = (
+    ("itinerant_ou_fixe", "un_seul_itinerant"),
+    ("genres_opposes", "genre = 'oppose' AND nom <> 'egal'"),
+    ("mots_contraires", "reste = 'contraire'"),
     (
-        "identifiant_partage",
-        "identifiant AND niveau <> 'desaccord' AND genre <> 'oppose'",
-        "identique",
-        None,
-    ),
-    ("identifiant_nom_different", "identifiant", "a_revoir", None),
-    (
-        "itinerant_ou_fixe",
-        f"un_seul_itinerant AND (contacts_surs >= 1 OR {_HERE}) AND niveau <> 'desaccord'",
-        "a_revoir",
-        None,
-    ),
-    (
-        "memes_contacts_meme_lieu",
-        f"(niveau = 'desaccord' OR genre = 'oppose') AND {_HERE} AND contacts_surs >= 2",
-        "a_revoir",
-        None,
-    ),
-    (
-        "hote_et_invite",
+        "nom_different",
         (
-            f"{_ADDRESS} AND hote_probable IS NOT NULL AND genre IN ('oppose', 'voisin')"
-            " AND NOT noyau_egal"
+            "nom IN ('desaccord', 'muet')"
+            " OR (nom IN ('courant', 'courant_contenu') AND reste = 'deux_cotes')"
+            f" OR (nom IN ('faible', 'partiel') AND NOT {_CONTACT})"
+            f" OR (reste = 'deux_cotes' AND lieu NOT IN {_HERE} AND NOT {_CONTACT})"
         ),
-        "lie",
-        "heberge_par",
     ),
     (
-        "mot_propre_en_commun",
-        "niveau = 'desaccord' AND lieu = 'numero' AND genre <> 'oppose' AND bits_communs >= 800",
-        "a_revoir",
-        None,
+        "lieu_inconnu",
+        f"lieu = 'inconnu' AND NOT {_CONTACT} AND hasard_nom > -12",
     ),
-    (
-        "meme_adresse_autre_nom",
-        f"{_ADDRESS} AND niveau = 'desaccord' AND (genre = 'oppose' OR bits_contact >= 3)",
-        "lie",
-        "heberge_par",
-    ),
-    (
-        "enseigne_autre_adresse",
-        (
-            f"{_ELSEWHERE} AND niveau IN ('desaccord', 'partiel') AND bits_communs >= 500"
-            " AND (usages_hote IS NOT NULL OR meme_siren OR bits_contact >= 3)"
-        ),
-        "lie",
-        "antenne_de",
-    ),
-    ("nom_different", "niveau = 'desaccord'", "distinct", None),
-    ("genres_opposes_meme_adresse", f"genre = 'oppose' AND {_ADDRESS}", "lie", "heberge_par"),
-    ("genres_opposes", "genre = 'oppose'", "distinct", None),
-    (
-        "enseigne_a_plusieurs_sites",
-        (
-            f"{_ELSEWHERE} AND ({_STRONG} OR niveau = 'contenu') AND contacts_surs = 0"
-            " AND (usages_hote IS NOT NULL OR bits_contact > 0 OR meme_siren)"
-        ),
-        "lie",
-        "antenne_de",
-    ),
-    (
-        "demenagement_possible",
-        (
-            f"{_ELSEWHERE} AND {_STRONG} AND sites <= 2 AND (contacts_surs >= 1"
-            " OR (lieu = 'autre_adresse' AND coalesce(metres < 20000, meme_commune))"
-            " OR (bits_nom >= 11 AND metres < 25000))"
-        ),
-        "a_revoir",
-        "demenage",
-    ),
-    (
-        "autre_adresse_nom_complete",
-        (
-            f"{_ELSEWHERE} AND niveau IN ('egal', 'propre_egal', 'contenu', 'proche', 'sigle')"
-            " AND (contacts_surs >= 1 OR (bits_nom >= 12 AND metres < 2000))"
-        ),
-        "a_revoir",
-        "demenage",
-    ),
-    ("autre_lieu", f"{_ELSEWHERE} AND contacts_surs < 2", "distinct", None),
-    ("autre_lieu_memes_contacts", _ELSEWHERE, "a_revoir", None),
     (
         "chez_un_hote",
-        f"chez AND niveau = 'propre_egal' AND {_HERE} AND genre = 'inconnu'",
-        "a_revoir",
-        "heberge_par",
+        f"chez AND (NOT {_CONTACT} OR (nom = 'propre_egal' AND tel <> 'egal' AND mail <> 'egal'))",
     ),
     (
-        "nom_complete_sans_appui",
+        "autre_adresse",
         (
-            f"niveau = 'contenu' AND {_HERE} AND contacts_surs = 0"
-            " AND 2 * (greatest(bits_a, bits_b) - bits_communs) > bits_communs"
+            "(lieu IN ('autre_adresse', 'autre_commune', 'loin')"
+            f" AND NOT {_OWN_PHONE} AND legal <> 'siret')"
+            " OR (lieu = 'autre_numero' AND nom NOT IN ('egal', 'propre_egal', 'proche')"
+            f" AND NOT {_CONTACT})"
         ),
-        "a_revoir",
-        None,
     ),
-    ("nom_et_lieu", f"{_GOOD} AND {_HERE} AND score >= {SAME_BITS}", "identique", None),
-    (
-        "nom_rare_meme_commune",
-        (
-            f"{_STRONG} AND bits_nom >= 10 AND lieu IN ('commune', 'autre_numero') AND sites <= 2"
-            " AND (genre = 'egal' OR sans_genre)"
-            f" AND score >= {SAME_BITS - 2}"
-        ),
-        "identique",
-        None,
-    ),
-    (
-        "nom_et_contact",
-        f"{_STRONG} AND contacts_surs >= 1 AND score >= {SAME_BITS}",
-        "identique",
-        None,
-    ),
-    (
-        "genre_lieu_contacts",
-        (
-            f"niveau IN ('genre_egal', 'courant_egal', 'genre_contenu', 'courant_contenu')"
-            f" AND {_HERE}"
-            f" AND score >= {SAME_BITS} AND contacts_surs >= 1"
-        ),
-        "identique",
-        None,
-    ),
-    (
-        "genre_et_adresse",
-        (
-            "niveau IN ('courant_egal', 'genre_egal') AND sites <= 2"
-            " AND (lieu = 'numero' OR (lieu = 'voie' AND coalesce(metres <= 250, false)))"
-        ),
-        "identique",
-        None,
-    ),
-    (
-        "meme_genre_meme_adresse",
-        f"niveau IN ('genre_contenu', 'courant_contenu') AND {_ADDRESS}",
-        "a_revoir",
-        None,
-    ),
-    ("indices_insuffisants", f"score >= {REVIEW_BITS}", "a_revoir", None),
-    ("trop_peu", "true", "distinct", None),
 )
-"""Name, condition, decision, predicate: the first that holds decides."""
+"""Name, condition: the first that holds keeps a pair from being merged by rule."""
+
+_VAIN = f"""((score < {SAME_BITS} AND (un_seul_itinerant OR genre = 'oppose'))
+    OR lieu IN ('autre_adresse', 'autre_commune', 'autre_numero', 'commune', 'inconnu',
+                      'quartier', 'loin') AND (
+    nom IN ('faible', 'desaccord', 'muet', 'courant', 'courant_contenu', 'genre_contenu',
+            'genre_egal')
+    OR (nom = 'courant_egal' AND tel <> 'egal' AND mail <> 'egal' AND hasard_nom > -8)
+    OR (lieu <> 'commune' AND (source = 'meme' OR sites > 3 OR nom IN ('contenu', 'partiel')))
+    OR reste = 'contraire'))"""
+"""Pairs that people should not be asked: two kinds of places that little else ties, two names at
+two addresses, sites that a listing itself tells apart, brands with many sites.
+"""
+
+_HOSTED = (
+    f"lieu IN {_ADDRESS} AND score < {SAME_BITS}"
+    " AND (hote_probable IS NOT NULL OR veto = 'chez_un_hote'"
+    f" OR (veto IN ('nom_different', 'genres_opposes') AND {_CONTACT}))"
+)
+_BRANCH = (
+    f"lieu IN {_ELSEWHERE}"
+    " AND (web IN ('page', 'hote') OR legal = 'siren' OR tel = 'egal')"
+    f" AND (nom IN {_NAMED} OR (nom = 'courant_egal' AND hasard_nom < -8))"
+)
 
 
-def score_pairs(con: duckdb.DuckDBPyConnection) -> None:
-    """Make `res_score` from `res_compare`: `score`, `regle`, `decision`, `predicat`, `conflit` and
-    the parts, one row per candidate pair. `conflit` says that the two can never be in one cluster.
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Parameters of the stories, fitted to one set of records."""
+
+    records: int
+    same_source: float
+    """Share of the pairs of records, drawn at random, that come from one source."""
+    partners: tuple[float, ...] = PARTNERS
+    levels: Mapping[str, Levels] = field(default_factory=lambda: PRIOR)
+
+
+def score_pairs(con: duckdb.DuckDBPyConnection) -> Model:
+    """Make `res_score` from `res_compare`: `score`, `decision`, `predicat`, `motif`, `conflit` and
+    what each comparison adds, one row per candidate pair. `conflit` says that the two can never be
+    in one cluster. Returns the fitted model.
     """
+    row = con.execute(
+        "SELECT sum(n)::BIGINT, sum(n * n) / (sum(n) * sum(n)) FROM"
+        " (SELECT count(*)::DOUBLE AS n FROM res_fiche GROUP BY source)"
+    ).fetchone()
+    records, same_source = (int(row[0] or 0), float(row[1] or 1)) if row else (0, 1.0)
+    _count_chance(con, records)
+    model = _fitted(con, Model(records, same_source))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE res_score AS {_decisions(model)}")
+    return model
+
+
+def explanation(model: Model) -> str:
+    """SQL of the parts of a score, as JSON: per comparison its level and its bits, against the
+    story that explains the pair best after *identique* (`contre`); the odds before any comparison
+    (`depart`); what the two other stories take away (`autres_histoires`). They add up to the score.
+    """
+    parts = []
+    for name, levels in model.levels.items():
+        chance = {level: math.log2(share) for level, share in CHANCE.get(name, {}).items()}
+        counted = f"hasard_{name}" if name in _COUNTED else "0"
+        bits = " ".join(
+            f"WHEN '{level}' THEN round({math.log2(odds[0]):.4f} - CASE contre"
+            f" WHEN 'voisin' THEN {math.log2(odds[1]):.4f}"
+            f" WHEN 'antenne' THEN {math.log2(odds[2]):.4f}"
+            f" ELSE {chance.get(level, 0.0):.4f} + {counted} END, 2)"
+            for level, odds in levels.items()
+        )
+        parts.append(
+            f"'{name}', CASE WHEN {name} <> 'inconnu' THEN json_object("
+            f"'niveau', {name}, 'bits', CASE {name} {bits} ELSE 0 END) END"
+        )
+    return f"""json_object(
+        'contre', contre, 'veto', veto, 'metres', round(metres), 'hote', hote_probable,
+        'depart', json_object('bits', depart), 'autres_histoires', json_object('bits', autres),
+        'identifiant', CASE WHEN identifiant THEN json_object('bits', {IDENTIFIER_BITS}) END,
+        'itinerant', CASE WHEN un_seul_itinerant THEN json_object('bits', {ITINERANT_BITS}) END,
+        {", ".join(parts)})"""
+
+
+_COUNTED = ("nom", "lieu", "tel", "mail", "web", "legal", "rna")
+"""Comparisons whose agreement by chance is counted in the data, in columns `hasard_*`."""
+
+
+def _count_chance(con: duckdb.DuckDBPyConnection, records: int) -> None:
+    """`res_hasard`: the comparisons, and how often chance would bring what agrees, in bits."""
+    n = float(max(records, 2))
+    agreed = (
+        "greatest(communs, CASE WHEN nom IN ('egal', 'propre_egal', 'proche')"
+        " THEN least(bits_a, bits_b) ELSE 0 END)"
+    )
+    # The rarest word counts whole, the others half: words of one name are not independent.
+    most = f"greatest(commun_max, CASE WHEN communs = 0 THEN {agreed} * 0.6 ELSE 0 END)"
+    words = f"({most} + 0.5 * ({agreed} - {most})) / 100"
+    commune = f"log2(greatest(1, n_commune - 1) / {n})"
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE res_score AS
-        WITH niveaux AS (
-            SELECT *, {_NAME_LEVEL} AS niveau, {_PLACE} AS lieu FROM res_compare
-        ), parts AS (
-            SELECT *, round({_NAME_BITS}, 2) AS bits_nom,
-                   {_bits_of("lieu", PLACE_BITS)} AS bits_lieu,
-                   {_bits_of("genre", KIND_BITS)} AS bits_genre,
-                   round({_contact_bits()}, 2) AS bits_contact,
-                   {_sure_contacts()} AS contacts_surs,
-                   meme_identifiant AS identifiant,
-                   CASE WHEN coalesce(autre_rna, false) OR coalesce(autre_siren, false) THEN -2.0
-                        ELSE 0.0 END
-                   + CASE WHEN meme_source THEN -1.0 ELSE 0.0 END AS bits_reserve
-            FROM niveaux
-        ), totaux AS (
-            SELECT *, round(bits_nom + bits_lieu + bits_genre + bits_contact + bits_reserve
-                + CASE WHEN identifiant THEN {IDENTIFIER_BITS} ELSE 0.0 END, 2) AS score
-            FROM parts
-        ), regles AS (SELECT *, {_case(0)} AS regle FROM totaux)
-        SELECT a, b, cles, score, regle, {_case(2)} AS decision, {_case(3)} AS predicat,
-               niveau, lieu, genre, bits_nom, bits_lieu, bits_genre, bits_contact, bits_reserve,
-               metres, hote_probable, identifiant, contacts_surs,
-               decision = 'lie' OR regle IN ('nom_different', 'genres_opposes', 'autre_lieu')
-                   AS conflit
-        FROM regles
+        CREATE OR REPLACE TEMP TABLE res_hasard AS
+        WITH comptes AS (
+            SELECT c.* REPLACE (coalesce(r.reste, c.reste) AS reste),
+                   - round(CASE
+                       WHEN nom IN ('egal', 'propre_egal', 'contenu', 'partiel', 'faible')
+                           THEN {words} + 0.3 * courants_communs / 100
+                       WHEN nom = 'proche' THEN 0.75 * {words}
+                       WHEN nom = 'sigle' THEN 8.0
+                       WHEN nom = 'courant_egal' THEN 3 + 0.6 * courants_communs / 100
+                           + CASE WHEN genre = 'egal' THEN 2 ELSE 0 END
+                       WHEN nom = 'genre_egal' THEN 4.5
+                       WHEN nom = 'genre_contenu' THEN 3.5 + 0.3 * courants_communs / 100
+                       WHEN nom = 'courant_contenu' THEN 4.0 + 0.3 * courants_communs / 100
+                       WHEN nom = 'courant' THEN 1 + 0.4 * courants_communs / 100
+                       ELSE 0.3 END, 2) AS hasard_nom,
+                   round(CASE
+                       WHEN lieu IN ('numero', 'numero_proche')
+                           THEN log2(greatest(1, n_adresse - 1) / {n})
+                       WHEN lieu = 'adresse_seule' THEN log2(greatest(1, n_numero - 1) / {n})
+                       WHEN lieu = 'voie' THEN log2(greatest(1, n_voie - 1) / {n})
+                       WHEN lieu IN ('point', 'proche', 'point_seul', 'proche_seul')
+                           THEN log2(greatest(1, n_cellule - 1) / {n})
+                       WHEN lieu = 'numero_seul' THEN {commune} - 5
+                       WHEN meme_commune THEN {commune}
+                       ELSE 0 END, 2) AS hasard_lieu_seul,
+                   CASE WHEN communs > 0 AND nom <> 'egal' AND meme_commune AND locaux > 2
+                        THEN round(log2((locaux - 2) / {n}) + CASE WHEN lieu IN {_HERE}
+                            THEN log2(greatest(1, n_adresse - 1) * 1.0
+                                      / greatest(n_adresse, n_commune - 1)) ELSE 0 END, 2)
+                        ELSE -99 END AS hasard_joint,
+                   {", ".join(_shared(name, agrees, n) for name, agrees in _AGREES.items())},
+                   greatest(1, coalesce(usages_tel, 0) - 1, coalesce(usages_mail, 0) - 1,
+                            coalesce(usages_web, 0) - 1, coalesce(usages_legal, 0) - 1) AS partages
+            FROM res_compare c LEFT JOIN res_reste r ON r.a = c.a AND r.b = c.b
+        )
+        -- A word common in one commune is not rare there: name and place are then counted together.
+        SELECT * EXCLUDE (hasard_lieu_seul, hasard_joint, partages),
+               greatest(hasard_lieu_seul, hasard_joint - hasard_nom) AS hasard_lieu,
+               round(CASE WHEN lieu IN {_HERE} THEN log2(greatest(partages, n_adresse - 1))
+                          ELSE 0 END, 2) AS fois_voisin,
+               round(CASE WHEN lieu IN {_HERE} THEN 0
+                          WHEN nom IN {_NAMED} THEN log2(greatest(partages, sites - 1))
+                          ELSE log2(partages) END, 2) AS fois_antenne
+        FROM comptes
         """
     )
 
 
-def _bits_of(column: str, bits: dict[str, float]) -> str:
-    cases = " ".join(f"WHEN '{level}' THEN {value}" for level, value in bits.items())
-    return f"CAST(CASE {column} {cases} END AS DOUBLE)"
+_AGREES = {
+    "tel": "tel = 'egal'",
+    "mail": "mail = 'egal'",
+    "web": "web IN ('page', 'hote')",
+    "legal": "legal IN ('siret', 'siren')",
+    "rna": "rna = 'egal'",
+}
 
 
-def _contact_bits() -> str:
-    """The best contact, half of the second, a quarter of the third, capped."""
-    values = ", ".join(
-        f"CASE WHEN usages_{name} IS NULL THEN 0.0 ELSE {bits} * "
-        f"{_DISCOUNT.format(u=f'usages_{name}')} END"
-        for name, bits in CONTACT_BITS.items()
-    )
-    ranked = f"list_reverse_sort([{values}])"
+def _shared(name: str, agrees: str, n: float) -> str:
     return (
-        f"least({CONTACT_MAX_BITS}, {ranked}[1]::DOUBLE + 0.5 * {ranked}[2]::DOUBLE"
-        f" + 0.25 * {ranked}[3]::DOUBLE)"
+        f"round(CASE WHEN {agrees} THEN log2(greatest(1, usages_{name} - 1) / {n}) ELSE 0 END, 2)"
+        f" AS hasard_{name}"
     )
 
 
-def _sure_contacts() -> str:
-    """Independent contacts shared by these names alone: phone, mail, web, legal body."""
-    groups = (("tel",), ("mail",), ("hote", "page"), ("siret", "rna"))
-    return " + ".join(
-        "(CASE WHEN " + " OR ".join(f"usages_{name} <= 2" for name in group) + " THEN 1 ELSE 0 END)"
-        for group in groups
-    )
+def _case(comparison: str, values: Mapping[str, float]) -> str:
+    cases = " ".join(f"WHEN '{level}' THEN {value:.4f}" for level, value in values.items())
+    return f"CASE {comparison} {cases} ELSE 0 END"
 
 
-def _case(part: int) -> str:
-    """SQL of one column of `_RULES`, by the first rule that holds."""
-    if part == 0:
-        cases = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition, _, _ in _RULES)
-        return f"CASE {cases} END"
-    cases = " ".join(
-        f"WHEN '{rule[0]}' THEN {'NULL' if rule[part] is None else repr(rule[part])}"
-        for rule in _RULES
+def _story(model: Model, rank: int) -> str:
+    """SQL: logarithm of how well one story explains a pair."""
+    parts = [f"{math.log2(model.partners[rank] / max(model.records, 2)):.4f}"]
+    parts += [
+        _case(name, {level: math.log2(odds[rank]) for level, odds in levels.items()})
+        for name, levels in model.levels.items()
+    ]
+    if STORIES[rank] != "identique":
+        # A value that many share has that many neighbours, or branches, to be taken for.
+        parts.append(f"fois_{STORIES[rank]}")
+    return " + ".join(parts)
+
+
+def _explained(model: Model, table: str) -> str:
+    luck = [f"hasard_{name}" for name in _COUNTED]
+    luck += [_case(name, {k: math.log2(v) for k, v in levels.items()})
+             for name, levels in CHANCE.items()]  # fmt: skip
+    return f"""
+        SELECT *, {_story(model, 0)} AS l_identique, {_story(model, 1)} AS l_voisin,
+               {_story(model, 2)} AS l_antenne, {" + ".join(luck)} AS l_hasard
+        FROM {table}
+    """
+
+
+def _fitted(con: duckdb.DuckDBPyConnection, model: Model) -> Model:
+    """The model that explains the pairs best, near the prior where data is scarce.
+
+    Pairs that look alike are counted together first (`res_motif`), so a round costs what patterns
+    there are, not pairs.
+    """
+    names = ", ".join(model.levels)
+    luck = " + ".join(f"hasard_{name}" for name in _COUNTED)
+    zeros = ", ".join(f"0 AS hasard_{name}" for name in _COUNTED if name != "nom")
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_motif AS
+        SELECT {names}, round(fois_voisin) AS fois_voisin, round(fois_antenne) AS fois_antenne,
+               round({luck}) AS hasard_nom, {zeros}, count(*) AS effectif
+        FROM res_hasard GROUP BY ALL
+        """
     )
-    return f"CASE regle {cases} END"
+    for _ in range(_ROUNDS):
+        model = _maximised(con, model)
+    con.execute("DROP TABLE res_motif")
+    return model
+
+
+def _maximised(con: duckdb.DuckDBPyConnection, model: Model) -> Model:
+    """One round: share each pattern among the stories, and count what each story looks like."""
+    highest = "greatest(l_identique, l_voisin, l_antenne, l_hasard)"
+    weights = [f"pow(2, l_{story} - {highest})" for story in (*STORIES, "hasard")]
+    shares = ", ".join(
+        # Integers add up to the same in any order.
+        f"sum(round(1e6 * effectif * {weight} / ({' + '.join(weights)}))::BIGINT)::DOUBLE / 1e6"
+        for weight in weights[: len(STORIES)]
+    )
+    names = list(model.levels)
+    rows = con.execute(
+        f"""
+        SELECT {", ".join(names)}, {shares} FROM ({_explained(model, "res_motif")})
+        GROUP BY GROUPING SETS ((), {", ".join(f"({name})" for name in names)})
+        """
+    ).fetchall()
+    totals = (0.0, 0.0, 0.0)
+    seen: dict[str, dict[str, tuple[float, ...]]] = {name: {} for name in names}
+    for row in rows:
+        counts = tuple(float(count or 0) for count in row[len(names) :])
+        told = [(name, level) for name, level in zip(names, row, strict=False) if level]
+        if not told:
+            totals = (counts[0], counts[1], counts[2])
+        elif told[0][1] in PRIOR[told[0][0]]:
+            seen[told[0][0]][told[0][1]] = counts
+    partners = tuple(
+        (prior * _PRIOR_RECORDS + 2 * total) / (_PRIOR_RECORDS + model.records)
+        for prior, total in zip(PARTNERS, totals, strict=True)
+    )
+    levels = {name: _looks(name, seen[name]) for name in names}
+    return Model(model.records, model.same_source, partners,
+                 levels | {"source": _inside(model, seen["source"])})  # fmt: skip
+
+
+def _looks(name: str, seen: Mapping[str, tuple[float, ...]]) -> Levels:
+    """Posterior shares of the levels of one comparison, per story and per group of levels."""
+    prior = PRIOR[name]
+    groups = GROUPS.get(name, ())
+    alone = frozenset().union(*groups)
+    found: dict[str, tuple[float, float, float]] = {}
+    for group in (*groups, frozenset(prior) - alone):
+        for level in prior:
+            if level in group:
+                odds = [_share(name, level, group, seen, rank) for rank in range(len(STORIES))]
+                found[level] = (odds[0], odds[1], odds[2])
+    return found
+
+
+def _share(
+    name: str, level: str, group: frozenset[str], seen: Mapping[str, tuple[float, ...]], rank: int
+) -> float:
+    prior = PRIOR[name]
+    keep = FITTED.get(name, _USUAL_FIT)[rank]
+    expected = prior[level][rank] / sum(prior[other][rank] for other in group)
+    if len(group) == 1 or math.isinf(keep):
+        return prior[level][rank]
+    total = sum(counts[rank] for other, counts in seen.items() if other in group)
+    weight = _PRIOR_PAIRS + keep * total
+    count = seen[level][rank] if level in seen else 0.0
+    return (weight * expected + count) / (weight + total)
+
+
+def _inside(model: Model, seen: Mapping[str, tuple[float, ...]]) -> Levels:
+    """How much rarer, or not, a duplicate is inside one source than between two."""
+    prior = PRIOR["source"]
+    if not 0 < model.same_source < 1:
+        return prior
+    total = sum(counts[0] for counts in seen.values())
+    inside = seen["meme"][0] if "meme" in seen else 0.0
+    rate = (_PRIOR_PAIRS * prior["meme"][0] * model.same_source + inside) / (_PRIOR_PAIRS + total)
+    times = min(1.0, max(0.1, rate / model.same_source))
+    between = (1 - times * model.same_source) / (1 - model.same_source)
+    return {"meme": (times, 1.0, 1.0), "autre": (between, 1.0, 1.0)}
+
+
+def _decisions(model: Model) -> str:
+    highest = "greatest(l_voisin, l_antenne, l_hasard)"
+    others = " + ".join(
+        f"pow(2, l_{story} - {highest})" for story in ("voisin", "antenne", "hasard")
+    )
+    vetoes = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in VETOES)
+    prior = {story: math.log2(share / max(model.records, 2))
+             for story, share in zip(STORIES, model.partners, strict=True)}  # fmt: skip
+    return f"""
+        WITH histoires AS ({_explained(model, "res_hasard")}
+        ), cotes AS MATERIALIZED (
+            SELECT *, round(l_identique - {highest} - log2({others})
+                            + CASE WHEN identifiant THEN {IDENTIFIER_BITS} ELSE 0 END
+                            + CASE WHEN un_seul_itinerant THEN {ITINERANT_BITS} ELSE 0 END, 2)
+                       AS score,
+                   CASE WHEN identifiant AND nom NOT IN ('desaccord', 'muet') AND genre <> 'oppose'
+                            THEN NULL {vetoes} END AS veto,
+                   CASE WHEN l_hasard >= l_voisin AND l_hasard >= l_antenne THEN 'hasard'
+                        WHEN l_voisin >= l_antenne THEN 'voisin' ELSE 'antenne' END AS contre
+            FROM histoires
+        ), merites AS (
+            SELECT a, b, score, source_a, source_b FROM cotes
+            WHERE score >= {SAME_BITS} AND veto IS NULL
+        ), meilleurs AS (
+            SELECT rid, source, max(score) AS score FROM (
+                SELECT a AS rid, source_b AS source, score FROM merites
+                UNION ALL SELECT b, source_a, score FROM merites)
+            GROUP BY rid, source HAVING count(*) > 1
+        ), departages AS (
+            SELECT c.* REPLACE (coalesce(c.veto, CASE
+                WHEN greatest(ma.score, mb.score) >= c.score + {RIVAL_BITS} AND c.source = 'autre'
+                    AND c.score >= {SAME_BITS} THEN 'mieux_ailleurs' END) AS veto)
+            FROM cotes c
+            LEFT JOIN meilleurs ma ON ma.rid = c.a AND ma.source = c.source_b
+            LEFT JOIN meilleurs mb ON mb.rid = c.b AND mb.source = c.source_a
+        ), decides AS (
+            SELECT *,
+                   CASE WHEN score >= {SAME_BITS} AND veto IS NULL THEN 'identique'
+                        WHEN {_HOSTED} THEN 'lie'
+                        WHEN score >= {REVIEW_BITS} AND NOT {_VAIN} THEN 'a_revoir'
+                        WHEN {_BRANCH} THEN 'lie'
+                        ELSE 'distinct' END AS decision
+            FROM departages
+        )
+        SELECT * EXCLUDE (l_identique, l_voisin, l_antenne, l_hasard, source_a, source_b),
+               round({prior["identique"]:.4f} - CASE contre
+                   WHEN 'voisin' THEN {prior["voisin"]:.4f} + fois_voisin
+                   WHEN 'antenne' THEN {prior["antenne"]:.4f} + fois_antenne ELSE 0 END, 2)
+                   AS depart,
+               round(- log2({others}), 2) AS autres,
+               CASE WHEN decision = 'identique' THEN NULL
+                    WHEN lieu IN {_ADDRESS} AND (decision = 'lie' OR veto = 'chez_un_hote')
+                        THEN 'heberge_par'
+                    WHEN decision = 'lie' THEN 'antenne_de'
+                    WHEN decision = 'a_revoir' AND lieu IN {_ELSEWHERE} AND nom IN {_NAMED}
+                        THEN 'demenage' END AS predicat,
+               CASE WHEN decision = 'identique'
+                        THEN CASE WHEN identifiant THEN 'identifiant_partage' ELSE 'concordance' END
+                    WHEN veto IS NOT NULL THEN veto
+                    WHEN score >= {SAME_BITS} THEN 'concordance' ELSE contre END AS motif,
+               reste = 'contraire' OR (score < {CONFLICT_BITS} AND veto IS NOT NULL) AS conflit
+        FROM decides
+    """

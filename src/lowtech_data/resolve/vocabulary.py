@@ -16,10 +16,19 @@ def _phrases(text: str) -> list[str]:
     return text.split("|")
 
 
-EMPTY_WORDS = _words(
-    "a au aux avec by chez d dans de des du en et for in l la le les of ou par pour s sous sur the"
-    " un une"
-)
+EMPTY_WORDS = _words("""
+    a au aux avec by chez d dans de des du en et for in l la le les of ou par pour s sous sur the un
+    une and und y e i el los las del der die das dem den von zu zum zur im am an mit to at on il lo
+    gli di da dei della do dos het een van
+    """)
+"""Articles, prepositions and conjunctions of several languages: they say nothing."""
+
+LEGAL_FORMS = _words("""
+    sarl sas sasu sa eurl sci scop scic scp snc asbl ltd limited plc llc llp lp inc incorporated
+    corp corporation company gmbh mbh ag kg ohg ug ev ek haftungsbeschrankt spa srl bv nv ab oy oyj
+    as aps sl slu sau lda pty pvt
+    """)
+"""Legal forms: a listing writes them, another leaves them out."""
 
 KINDS: dict[str, list[str]] = {
     "fabrication": _phrases(
@@ -174,52 +183,30 @@ FREE_HOSTS = _words("""
 """Hosts where anyone has a page: the host is no evidence, the page may be."""
 
 STREET_TYPES = (
-    "rue|avenue|boulevard|place|route|chemin|allee|allees|impasse|quai|cours|square|passage"
-    "|esplanade"
-    "|faubourg|ruelle|sentier|voie|mail|promenade|montee|cote|rond point|zone artisanale"
-    "|zone industrielle|zone activite|parc|residence|hameau|traverse|galerie|villa|parvis|venelle"
+    "rue|avenue|av|ave|boulevard|bd|bld|blvd|bvd|boul|place|pl|route|rte|chemin|chem|allees?|all"
+    "|impasse|imp|quai|cours|crs|square|passage|esplanade|faubourg|fbg|ruelle|sentier|voie|mail"
+    "|promenade|montee|cote|rond point|zone artisanale|zone industrielle|zone d activites?"
+    "|zone activites?|za|zi|zac|parc|residence|hameau|traverse|galerie|villa|parvis|venelle|routre"
 )
 """Words that begin the name of a street, as an alternation."""
 
-STREET_ABBREVIATIONS: dict[str, str] = {
-    "bd": "boulevard",
-    "bld": "boulevard",
-    "blvd": "boulevard",
-    "bvd": "boulevard",
-    "boul": "boulevard",
-    "av": "avenue",
-    "ave": "avenue",
-    "pl": "place",
-    "plce": "place",
-    "rte": "route",
-    "routre": "route",
-    "ch": "chemin",
-    "che": "chemin",
-    "chem": "chemin",
-    "all": "allee",
-    "allees": "allee",
-    "imp": "impasse",
-    "sq": "square",
-    "crs": "cours",
-    "qu": "quai",
-    "res": "residence",
-    "esp": "esplanade",
-    "pass": "passage",
-    "fg": "faubourg",
-    "fbg": "faubourg",
-    "za": "zone artisanale",
-    "zi": "zone industrielle",
-    "zac": "zone activite",
-    "st": "saint",
-    "ste": "sainte",
-    "gal": "general",
-    "gral": "general",
-    "mal": "marechal",
-    "dr": "docteur",
-    "pdt": "president",
-    "prof": "professeur",
-    "cdt": "commandant",
-    "lt": "lieutenant",
-    "cap": "capitaine",
-}
-"""Abbreviations of French addresses, after the national address norm and common use."""
+STREET_WORDS = _words("""
+    rue r avenue av ave boulevard bd bld blvd bvd boul place pl plce route rte routre chemin ch che
+    chem allee allees all impasse imp quai qu cours crs square sq passage pass esplanade esp
+    faubourg fg fbg ruelle sentier promenade montee residence res hameau lot lotissement
+    street road rd drive lane ln court ct way terrace crescent close gardens grove row circle
+    highway hwy parkway pkwy suite ste apt unit floor flat n s e w north south east west nw ne sw se
+    strasse str platz weg gasse allee ring straat plein calle via piazza viale corso rua praca
+    """)
+"""Kinds of streets and parts of buildings, in several languages, left out where no `STREET_TYPES`
+says where the name begins.
+"""
+
+STREET_TITLES = _words("""
+    saint sainte st ste general gal gral marechal mal docteur dr dc president pdt professeur prof
+    commandant cdt lieutenant lt capitaine cap colonel col abbe
+    """)
+"""Titles in the names of streets: written out, shortened or left out."""
+
+MONTHS = "janvier|fevrier|mars|avril|mai|juin|juillet|aout|septembre|octobre|novembre|decembre"
+"""Months, as an alternation: a date in the name of a street is not a number in it."""
