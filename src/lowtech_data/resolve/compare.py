@@ -166,8 +166,8 @@ def _shared_words(con: duckdb.DuckDBPyConnection) -> None:
 _SIDE = (
     "source", "noyau", "propre", "nombres", "bits_propres", "bits_courants", "genre", "voisins",
     "heberge", "invite", "initiales", "initiales_pleines", "chez", "itinerant", "insee", "cp",
-    "ville", "lieu", "voie", "voie_fin", "voie_texte", "numero", "numero_fin", "lat", "lon", "sigma", "type",
-    "n_adresse", "n_voie", "n_numero", "n_cellule", "n_commune", *CONTACTS,
+    "ville", "lieu", "voie", "voie_fin", "voie_texte", "numero", "numero_fin", "lat", "lon",
+    "sigma", "type", "n_adresse", "n_voie", "n_numero", "n_cellule", "n_commune", *CONTACTS,
 )  # fmt: skip
 
 

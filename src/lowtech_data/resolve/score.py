@@ -200,6 +200,12 @@ VETOES: tuple[tuple[str, str], ...] = (
 )
 """Name, condition: the first that holds keeps a pair from being merged by rule."""
 
+_FIRM = (
+    "veto IN ('genres_opposes', 'mots_contraires', 'chez_un_hote', 'itinerant_ou_fixe')"
+    " OR (veto = 'autre_adresse' AND nom NOT IN ('egal', 'propre_egal', 'proche'))"
+)
+"""Vetoes that a third record cannot lift: it may lack the very thing that tells the two apart."""
+
 _VAIN = f"""((score < {SAME_BITS} AND (un_seul_itinerant OR genre = 'oppose'))
     OR lieu IN ('autre_adresse', 'autre_commune', 'autre_numero', 'commune', 'inconnu',
                       'quartier', 'loin') AND (
@@ -547,6 +553,7 @@ def _decisions(model: Model) -> str:
                         THEN CASE WHEN identifiant THEN 'identifiant_partage' ELSE 'concordance' END
                     WHEN veto IS NOT NULL THEN veto
                     WHEN score >= {SAME_BITS} THEN 'concordance' ELSE contre END AS motif,
-               reste = 'contraire' OR (score < {CONFLICT_BITS} AND veto IS NOT NULL) AS conflit
+               coalesce({_FIRM}, false) OR (score < {CONFLICT_BITS} AND veto IS NOT NULL)
+                   AS conflit
         FROM decides
     """
