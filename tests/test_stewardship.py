@@ -6,12 +6,13 @@ import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from lowtech_data import diagnose, preview, review
+from lowtech_data import diagnose, preview, refine, review, snapshot
 from lowtech_data.extract.base import PayloadError
 from lowtech_data.publish import changes, release
-from lowtech_data.resolve.decisions import DecisionError, Decisions
+from lowtech_data.resolve.decisions import DecisionError, Decisions, append, new_decision
 from tests.conftest import Project, place_rows
 
 DAY = date(2026, 11, 21)
@@ -180,3 +181,77 @@ def test_differences_between_releases_are_told_by_entity(tmp_path: Path):
         for entry in release.read_index(first)["fichiers"]
         if entry["chemin"] == "lowtech.sqlite"
     )
+
+
+def harvested(project: Project) -> None:
+    registry = project.registry()
+    for source in registry:
+        snapshot.refresh(source, registry, project.warehouse, now=NOW, client=None)
+
+
+@pytest.fixture
+def rekeyed(tmp_path: Path) -> Project:
+    """Two listings, of which the first has given its first three places other keys."""
+    project, rows = Project(tmp_path), place_rows("a")
+    project.curated.mkdir()
+    project.listing("alpha", rows, donnees_du="2026-11-01")
+    project.listing("beta", place_rows("b", 3), donnees_du="2026-11-01")
+    harvested(project)
+    for number, row in enumerate(rows[:3]):
+        row["id"] = f"n{number}"
+    project.listing("alpha", rows, donnees_du="2026-11-08")
+    harvested(project)
+    lines = [
+        {"ancienne": f"alpha:a{number}", "nouvelle": f"alpha:n{number}"} for number in range(3)
+    ]
+    (project.curated / refine.REKEYINGS_FILE).write_text("\n".join(map(json.dumps, lines)))
+    return project
+
+
+def decided(project: Project, decision: str, a: str, b: str) -> None:
+    line = new_decision(
+        Decisions(), date="2026-11-03", qui="equipe", decision=decision, a=a, b=b, motif="vus"
+    )
+    append(project.curated / "decisions.jsonl", line)
+
+
+def refined(project: Project) -> refine.Refinement:
+    return refine.refine(
+        project.registry(), project.warehouse, project.curated, release_day=lambda _: DAY
+    )
+
+
+def test_decisions_follow_the_keys_that_a_source_changed(rekeyed: Project):
+    decided(rekeyed, "distinct", "alpha:a0", "beta:b0")
+    assert refined(rekeyed).warnings == ()
+    with duckdb.connect(str(rekeyed.warehouse.database), read_only=True) as con:
+        assert con.execute("SELECT a, b, decision FROM paires WHERE decide_par = 'humain'"
+                           ).fetchall() == [("alpha:n0", "beta:b0", "distinct")]  # fmt: skip
+        found = con.execute("SELECT DISTINCT initiative_id FROM fiches "
+                            "WHERE cle_source IN ('n0', 'b0')").fetchall()  # fmt: skip
+    assert len(found) == 2
+
+
+def test_decisions_that_contradict_each_other_on_a_new_key_stop_the_refinement(rekeyed: Project):
+    (rekeyed.curated / refine.REKEYINGS_FILE).write_text(
+        '{"ancienne": "alpha:a0", "nouvelle": "alpha:n0"}\n'
+        '{"ancienne": "alpha:a1", "nouvelle": "alpha:n0"}\n'
+    )
+    decided(rekeyed, "distinct", "alpha:a0", "beta:b0")
+    decided(rekeyed, "identique", "alpha:a1", "beta:b0")
+    with pytest.raises(DecisionError, match="opposées sur alpha:n0 et beta:b0.*ligne 1.*ligne 2"):
+        refined(rekeyed)
+
+
+def test_a_decision_about_an_absent_fiche_is_told_at_each_run(rekeyed: Project):
+    (rekeyed.curated / refine.REKEYINGS_FILE).write_text(
+        '{"ancienne": "alpha:a0", "nouvelle": "alpha:n0"}\n'
+        '{"ancienne": "alpha:a1", "nouvelle": "alpha:n0"}\n'
+    )
+    decided(rekeyed, "distinct", "alpha:a2", "beta:jamais_vue")
+    decided(rekeyed, "identique", "alpha:a0", "alpha:a1")
+    decided(rekeyed, "distinct", "alpha:a3", "beta:b0")
+    told = [warning for warning in refined(rekeyed).warnings if "décision" in warning]
+    assert ["jamais_vue" in warning for warning in told] == [True, False]
+    assert "decisions.jsonl, ligne 1 (distinct alpha:a2 / beta:jamais_vue" in told[0]
+    assert "ligne 2 (identique alpha:a0 / alpha:a1" in told[1]

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,8 @@ def refine(
 
     `curated` is the folder of people's decisions and objections; `release_day` gives the day of the
     refinement from the day of the newest bytes. Raises `resolve.decisions.DecisionError` when a
-    decision cannot be read and `NothingToPublishError` when there is no fiche at all; the former
-    database stays then.
+    decision cannot be read, or contradicts another on the present keys of fiches, and
+    `NothingToPublishError` when there is no fiche at all; the former database stays then.
     """
     decisions = Decisions.load(curated / "decisions.jsonl")
     objections = _objections(curated / "objections.jsonl")
@@ -92,7 +92,8 @@ def refine(
         previous = _previous_members(con, warehouse.current_release())
         renamed, waiting = _renamed(con, registry, rekeyings, ledger, previous)
         rekeyed = ledger.rekeyed(renamed, day)
-        decisions = _under_present_keys(decisions, rekeyed)
+        decisions = decisions.following(rekeyed.present_key)
+        waiting += _on_absent_fiches(con, decisions, rekeyed)
         withdrawn = _withdraw(con, decisions, objections, rekeyed)
         fuse.publishable(con)
         progress("rapprochement")
@@ -271,27 +272,22 @@ def _renamed(
     return moves, waiting
 
 
-def _under_present_keys(decisions: Decisions, ledger: Ledger) -> Decisions:
-    """Decisions that name fiches by keys of their time, under those of today."""
-    if not ledger.former_keys:
-        return decisions
+def _on_absent_fiches(
+    con: duckdb.DuckDBPyConnection, decisions: Decisions, ledger: Ledger
+) -> list[str]:
+    """The decisions in force that name a fiche which no source gives, in words.
 
-    def present(name: str, day: str) -> str:
-        return ":".join(ledger.present_key(_key(name), since=day))
-
-    lines = tuple(
-        line.model_copy(
-            update={
-                "a": line.a and present(line.a, line.date[:10]),
-                "b": line.b and present(line.b, line.date[:10]),
-                "empreintes": {
-                    present(name, line.date[:10]): seen for name, seen in line.empreintes.items()
-                },
-            }
-        )
-        for line in decisions.lines
-    )
-    return replace(decisions, lines=lines)
+    A key that a source gave up for another is not there either.
+    """
+    rows = con.execute(
+        "SELECT source_id, cle_source, absent_depuis IS NOT NULL FROM fiches_connues"
+    ).fetchall()
+    known = {f"{s}:{k}" for s, k, absent in rows if not (absent and (s, k) in ledger.former_keys)}
+    return [
+        f"avertissement : {decisions.source}, {decisions.describe(line)} : fiche absente, "
+        "la décision est gardée"
+        for line in decisions.orphans(known)
+    ]
 
 
 def _corrections(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> None:
