@@ -239,7 +239,7 @@ def test_decisions_that_contradict_each_other_on_a_new_key_stop_the_refinement(r
     )
     decided(rekeyed, "distinct", "alpha:a0", "beta:b0")
     decided(rekeyed, "identique", "alpha:a1", "beta:b0")
-    with pytest.raises(DecisionError, match="opposées sur alpha:n0 et beta:b0.*ligne 1.*ligne 2"):
+    with pytest.raises(DecisionError, match=r"opposées sur alpha:n0 et beta:b0.*ligne 1.*ligne 2"):
         refined(rekeyed)
 
 

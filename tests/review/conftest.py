@@ -21,13 +21,15 @@ from lowtech_data.warehouse import Warehouse
 
 DETAILS = {
     "cles": ["mot_lieu", "page"],
-    "regle": "demenagement_possible",
-    "parts": {
-        "nom": {"niveau": "egal", "bits": 12.0, "lettres": {"bits": 0.5, "niveau": "proche"}},
-        "lieu": {"niveau": "autre_adresse", "bits": -4.25, "metres": 1573.0},
-        "genre": {"niveau": "inconnu", "bits": 0.0},
-    },
-    "hote": None,
+    "contre": "antenne",
+    "veto": "autre_adresse",
+    "metres": 878.0,
+    "hote": "b",
+    "depart": {"bits": -0.65},
+    "autres_histoires": {"bits": -0.01},
+    "nom": {"niveau": "egal", "bits": 12.0},
+    "reste": {"niveau": "un_cote", "bits": 0.5},
+    "lieu": {"niveau": "autre_adresse", "bits": -4.25},
 }
 
 
@@ -61,7 +63,7 @@ class Office:
                 self._insert(con, "fiches", {"source_id": source, "cle_source": rest, **said})
             for a, b, score in pairs:
                 row = {"a": a, "b": b, "score": score, "decision": "a_revoir"}
-                row |= {"decide_par": "regle", "predicat": "demenage"}
+                row |= {"decide_par": "regle", "predicat": "demenage", "motif": "autre_adresse"}
                 self._insert(con, "paires", row | {"details": json.dumps(DETAILS)})
             for identifier, day in (identifiers or {}).items():
                 row = {"id": identifier, "cree_le": day, "etat": "actif"}

@@ -72,19 +72,25 @@ def test_a_pair_is_shown_with_its_differences_its_score_and_the_consequence(offi
     assert rows["adresse"] == "≠"
     assert rows["téléphone"] == ""
     assert "878 m (" in shown
-    assert "nom +12,0 (égal) · lettres +0,5 (proche) · lieu −4,2 (autre adresse)" in shown
-    assert "genre" not in shown
-    assert "Règle : déménagement possible ; lien pressenti : déménagé de" in shown
-    assert "4 fiches, une seule initiative : lt-quai (droite) reste, lt-port (gauche)" in " ".join(
-        shown.split()
-    )
+    said = " ".join(shown.split())
+    assert (
+        "Score, contre deux antennes : départ −0,7 · nom +12,0 (le même) · autres mots +0,5 "
+        "(en plus d’un côté, ou synonymes) · lieu −4,2 (autre adresse)"
+    ) in said
+    assert "autres histoires" not in said
+    assert (
+        "Règle : Le nom peut être le même, l’adresse ne l’est pas : déménagement, ou deux lieux. "
+        "Lien pressenti : déménagé de."
+    ) in said
+    assert "4 fiches, une seule initiative : lt-quai (droite) reste, lt-port (gauche)" in said
 
 
 def test_everything_is_shown_on_demand(office: Office):
     _, shown = office.sit("v")
-    assert "genre +0,0 (inconnu)" in shown
-    assert "autre adresse, mètres 1573" in " ".join(shown.split())
-    assert "clés : mot_lieu page" in shown
+    assert "autres histoires −0,0" in " ".join(shown.split())
+    assert "clés communes : mot_lieu page" in shown
+    assert "veto : adresses différentes" in shown
+    assert "hôte probable : beta:b0" in shown
 
 
 @pytest.mark.parametrize(
@@ -102,7 +108,7 @@ def test_one_key_writes_one_decision_with_what_was_seen(office: Office, keys, ex
     assert office.sit(keys)[0] == 1
     line = last_line(office)
     assert line.items() >= (expected | {"qui": "relecture", "date": "2026-11-21"}).items()
-    assert line["motif"] == "fiches vues côte à côte ; règle : déménagement possible"
+    assert line["motif"] == "fiches vues côte à côte ; règle : adresses différentes"
     assert line["empreintes"]["alpha:a0"] == traits(PORT)
     assert ("alpha:a0", "beta:b0") not in asked(office)
 
@@ -235,15 +241,26 @@ def test_long_values_stay_in_their_columns(office: Office, width):
     assert max(map(len, shown.splitlines())) <= width
 
 
-def test_details_of_any_shape_are_read():
+def test_details_are_read_in_words():
     found = words.read_details(json.dumps(DETAILS))
     assert [(part.name, part.level, part.bits) for part in found.parts] == [
-        ("nom", "égal", 12.0),
-        ("lettres", "proche", 0.5),
+        ("départ", "", -0.65),
+        ("autres histoires", "", -0.01),
+        ("nom", "le même", 12.0),
+        ("autres mots", "en plus d’un côté, ou synonymes", 0.5),
         ("lieu", "autre adresse", -4.25),
-        ("genre", "inconnu", 0.0),
     ]
-    assert found.rule == "demenagement_possible"
-    assert words.read_details(None).parts == ()
-    listed = words.read_details('{"parts": [{"nom": "lieu", "bits": 2, "niveau": "voie"}]}')
-    assert [(part.name, part.bits) for part in listed.parts] == [("lieu", 2.0)]
+    assert (found.rule, found.against) == ("autre_adresse", "antenne")
+    assert words.read_details(None) == (None, None, (), ())
+
+
+def test_what_is_not_named_yet_is_shown_as_it_is():
+    found = words.read_details('{"couleur": {"niveau": "vif", "bits": 2}, "sorte": 3}', "neuve")
+    assert found.parts == (words.Part("couleur", "vif", 2.0),)
+    assert found.notes == (("sorte", "3"),)
+    assert words.sentence("neuve") == "neuve"
+
+
+def test_an_acronym_keeps_its_capitals():
+    assert words.label("comparaison", "legal") == "SIRET"
+    assert words.label("niveau_comparaison", "nom_sigle") == "l’un est le sigle de l’autre"

@@ -198,9 +198,11 @@ def fill(rows: Rows, marker: str, extra: int) -> None:
     rows.add("identifiants", id="lt-fusionnee00", etat="fusionne", remplace_par=RENNES_ID)
     rows.add("identifiants", id="lt-retiree0000", etat="retire", motif="demande")
     rows.add("paires", a="bzh_fablab:1", b="cget_2019:b1", decision="a_revoir", score=3.2,
-             decide_par="regle", details="{}")  # fmt: skip
+             decide_par="regle", motif="chez_un_hote", details="{}")  # fmt: skip
     rows.add("paires", a="bzh_fablab:20", b="bzh_fablab:21", decision="lie", score=1.0,
              predicat="partenaire_de", motif="même commune", decide_par="humain")  # fmt: skip
+    rows.add("codes", liste="motif_paire", code="chez_un_hote", libelle_fr="Chez un hôte",
+             label_en="Hosted", definition="L’une accueille l’autre.")  # fmt: skip
     rows.add("ressources", id="lt-r1", titre="Remorque à vélo", nature="tutoriel",
              themes=["mobilite"], source_id="bzh_fablab", cle_source="r1",
              url="https://wiki.exemple.fr/remorque", initiative_id=RENNES_ID)  # fmt: skip

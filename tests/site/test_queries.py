@@ -71,8 +71,11 @@ def test_questions_say_what_is_asked(site: Reader) -> None:
     assert "35" not in without
     disagreements = {(row["id"], row["champ"]) for row in _ask(site, "valeurs_en_desaccord")}
     assert (RENNES_ID, "adresse") in disagreements
-    assert _ask(site, "doublons_a_revoir")[0]["nom_b"] == "Bricothèque"
-    assert _ask(site, "paires_liees")[0]["predicat"] == "partenaire_de"
+    doubt = _ask(site, "doublons_a_revoir")[0]
+    assert doubt["nom_b"] == "Bricothèque"
+    assert (doubt["motif"], doubt["explication"]) == ("Chez un hôte", "L’une accueille l’autre.")
+    link = _ask(site, "paires_liees")[0]
+    assert (link["predicat"], link["motif"]) == ("partenaire_de", "même commune")
 
 
 HEADER = "-- titre: A\n-- title: B\n-- description: C\n"

@@ -7,6 +7,7 @@ Published codes are French, as in data·inclusion and the national schemas where
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 
@@ -329,12 +330,35 @@ INDICATEUR_NATURE = _codes(
     ("evaluation_tiers", "Évaluation par un tiers", "Third-party assessment"),
 )
 
-_REJECT_RULES = resources.files(__package__).joinpath("regles_rejet.csv")
 
-REJET_REGLE = tuple(
-    Code(**row) for row in csv.DictReader(_REJECT_RULES.read_text("utf-8").splitlines())
-)
+def _rows(file: str) -> Iterator[dict[str, str]]:
+    text = resources.files(__package__).joinpath(file).read_text("utf-8")
+    yield from csv.DictReader(text.splitlines())
+
+
+REJET_REGLE = tuple(Code(**row) for row in _rows("regles_rejet.csv"))
 """Why a record or a value was refused; the definition says what happened, then what to do."""
+
+
+def _matching(name: str) -> tuple[Code, ...]:
+    return tuple(
+        Code(row["code"], row["label_fr"], row["label_en"], row["definition"] or None)
+        for row in _rows("rapprochement.csv")
+        if row["liste"] == name
+    )
+
+
+MOTIF_PAIRE = _matching("motif_paire")
+"""Why a rule decided a pair of records so (`paires.motif`); the definition is one sentence."""
+
+HISTOIRE = _matching("histoire")
+"""What may explain a pair (`contre`, in `paires.details`, is the likeliest but the first)."""
+
+COMPARAISON = _matching("comparaison")
+"""Parts of a score, by their name in `paires.details`."""
+
+NIVEAU_COMPARAISON = _matching("niveau_comparaison")
+"""What each comparison found: the name of the comparison, an underscore, its level."""
 
 LISTS: dict[str, tuple[Code, ...]] = {
     "type": TYPE,
@@ -371,6 +395,10 @@ LISTS: dict[str, tuple[Code, ...]] = {
     "indicateur_dimension": INDICATEUR_DIMENSION,
     "indicateur_nature": INDICATEUR_NATURE,
     "rejet_regle": REJET_REGLE,
+    "motif_paire": MOTIF_PAIRE,
+    "histoire": HISTOIRE,
+    "comparaison": COMPARAISON,
+    "niveau_comparaison": NIVEAU_COMPARAISON,
 }
 """Every list by its name, as the `codes` table publishes it (`liste`)."""
 

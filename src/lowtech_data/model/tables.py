@@ -417,7 +417,12 @@ PAIRES = Table(
         Column("decision", _T, "Décision", "Decision", codes="decision", required=True),
         Column("decide_par", _T, "Décidé par", "Decided by", codes="decide_par"),
         Column("predicat", _T, "Prédicat si liées", "Predicate when related", codes="predicat"),
-        Column("motif", _T, "Motif", "Reason"),
+        Column(
+            "motif",
+            _T,
+            "Motif : d’une personne, ou code (motif_paire)",
+            "Reason: a person’s, or a code (motif_paire)",
+        ),
         Column("date", _D, "Date", "Date"),
     ),
     key=("a", "b"),

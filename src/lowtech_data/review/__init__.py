@@ -13,7 +13,7 @@ from typing import Any
 from lowtech_data.resolve import decisions as decisions_file
 from lowtech_data.resolve.decisions import Decision, Decisions, PresentKey
 from lowtech_data.resolve.identity import Ledger
-from lowtech_data.review import desk
+from lowtech_data.review import desk, words
 from lowtech_data.review.desk import Desk, Pair
 from lowtech_data.review.session import Session, Terminal
 from lowtech_data.review.words import changed
@@ -46,7 +46,7 @@ class Sheet:
 
     fields: tuple[tuple[str, str | None, str | None], ...]
     parts: tuple[tuple[str, str], ...]
-    """Each part of the score and its weight in bits."""
+    """Each part of the score and its weight in bits, then the rule and what else was noted."""
 
 
 def present_key(warehouse: Warehouse) -> PresentKey:
@@ -88,11 +88,11 @@ def show(warehouse: Warehouse, a: str, b: str) -> Sheet:
         case = desk.read_case(con, Pair(a, b, ("", ""), 0.0), Decisions())
     fields = tuple((name, _text(case.left[name]), _text(case.right[name])) for name in SHOWN)
     weighed = [
-        (" ".join(filter(None, (part.name, f"({said})" if said else ""))), f"{part.bits:+.1f}")
+        (f"{part.name} ({part.level})" if part.level else part.name, f"{part.bits:+.1f}")
         for part in case.details.parts
-        for said in [", ".join(filter(None, (part.level, part.facts)))]
     ]
-    return Sheet(fields, (*weighed, *case.details.notes))
+    rule = [("règle", words.sentence(case.details.rule))] if weighed else []
+    return Sheet(fields, (*weighed, *rule, *case.details.notes))
 
 
 def decide(

@@ -209,16 +209,17 @@ def read_case(con: duckdb.DuckDBPyConnection, pair: Pair, decisions: Decisions) 
         if key not in found:
             raise KeyError(f"fiche inconnue : {key} (attendu source:clé)")
     compared = con.execute(
-        "SELECT details, predicat FROM paires WHERE (a, b) IN (($1, $2), ($2, $1))",
+        "SELECT details, predicat, CASE WHEN decide_par = 'regle' THEN motif END, a, b FROM paires "
+        "WHERE (a, b) IN (($1, $2), ($2, $1))",
         [pair.a, pair.b],
     ).fetchone()
-    text, predicate = compared or (None, None)
+    text, predicate, rule, *order = compared or (None, None, None, pair.a, pair.b)
     left, right = found[pair.a], found[pair.b]
     return Case(
         pair,
         left,
         right,
-        words.read_details(text),
+        words.read_details(text, rule, (order[0], order[1])),
         predicate,
         _distance(left, right),
         tuple(_consequences(con, pair, decisions)),

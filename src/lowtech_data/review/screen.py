@@ -205,19 +205,20 @@ def _distance(case: Case) -> Text:
 
 
 def _score(case: Case, everything: bool) -> list[Text]:
-    parts = [part for part in case.details.parts if everything or part.bits]
-    said = Text("Score : ", style="dim")
+    details = case.details
+    parts = [part for part in details.parts if everything or part.weighs]
+    against = f", contre {words.label('histoire', details.against)}" if details.against else ""
+    said = Text(f"Score{against} : ", style="dim")
     for rank, part in enumerate(parts):
-        level = ", ".join(filter(None, (part.level, part.facts if everything else "")))
         said.append(" · " if rank else "", style="dim")
         said.append(f"{part.name} {words.bits(part.bits)}", style="bold" if part.bits < 0 else "")
-        said.append(f" ({level})" if level else "", style="dim")
-    rule = Text("Règle : ", style="dim").append(words.spoken(case.details.rule or "aucune"))
+        said.append(f" ({part.level})" if part.level else "", style="dim")
+    rule = Text("Règle : ", style="dim").append(words.sentence(details.rule))
     if case.predicate:
-        rule.append(f" ; lien pressenti : {words.label('predicat', case.predicate)}")
+        rule.append(f" Lien pressenti : {words.label('predicat', case.predicate)}.")
     found = [said, rule] if parts else [rule]
     if everything:
-        notes = (f"{words.spoken(k)} : {v}" for k, v in case.details.notes if k != "regle")
+        notes = (f"{name} : {value}" for name, value in details.notes)
         found.append(Text("\n".join(notes), style="dim"))
     return found
 

@@ -201,7 +201,7 @@ class Session:
         predicate: str | None = None,
     ) -> None:
         pair = case.pair
-        rule = words.spoken(case.details.rule) if case.details.rule else ""
+        rule = words.label("motif_paire", case.details.rule)
         reason = self._reason or f"fiches vues côte à côte{' ; règle : ' + rule if rule else ''}"
         content = {"a": a or pair.a, "b": b or pair.b, "predicat": predicate}
         written = self._new(decision, reason, empreintes=case.seen, **content)

@@ -7,23 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lowtech_data.model import LISTS
+from lowtech_data.model import LISTS, codes_of
 from lowtech_data.resolve.decisions import Change, folded
-
-_ACCENTED = {
-    "a": "à", "acces": "accès", "cles": "clés", "complete": "complété", "demenage": "déménagé",
-    "demenagement": "déménagement", "desaccord": "désaccord", "different": "différent",
-    "differents": "différents", "differente": "différente", "ecart": "écart", "egal": "égal",
-    "egale": "égale", "egaux": "égaux", "eloigne": "éloigné", "evidence": "évidence",
-    "frequence": "fréquence", "frequent": "fréquent", "hote": "hôte", "hotes": "hôtes",
-    "identifiant": "identifiant", "identite": "identité", "invite": "invité",
-    "itinerant": "itinérant", "meme": "même", "memes": "mêmes", "metres": "mètres",
-    "numero": "numéro", "numeros": "numéros", "oppose": "opposé", "opposes": "opposés",
-    "partage": "partagé", "partagee": "partagée", "precis": "précis", "precision": "précision",
-    "reserve": "réserve", "reseau": "réseau", "similarite": "similarité",
-    "telephone": "téléphone", "tres": "très", "verifie": "vérifié",
-}  # fmt: skip
-"""Accents of the words that codes are made of: codes have none, readers expect them."""
 
 FIELDS = {
     "nom": "nom", "adresse": "adresse", "commune": "commune", "departement": "département",
@@ -33,33 +18,44 @@ FIELDS = {
 """What a decision remembers of a fiche (`decisions.traits`), as the screen calls it."""
 
 
+LEAST_BITS = 0.05
+"""Bits that are not nought once rounded."""
+
+
 class Part(NamedTuple):
     """One comparison of the score."""
 
     name: str
     level: str
     bits: float
-    facts: str
-    """What else the matcher noted of it."""
+
+    @property
+    def weighs(self) -> bool:
+        """Whether the bits show, once rounded."""
+        return abs(self.bits) >= LEAST_BITS
 
 
 class Details(NamedTuple):
-    """What the matcher kept of a pair."""
+    """What the matcher kept of a pair, in words."""
 
     rule: str | None
+    """Code of the rule that decided (`motif_paire`)."""
+    against: str | None
+    """Code of the story that the bits are against (`histoire`)."""
     parts: tuple[Part, ...]
     notes: tuple[tuple[str, str], ...]
-    metres: float | None
-
-
-def spoken(code: str) -> str:
-    """A code as words: `meme_adresse_autre_nom` → « même adresse autre nom »."""
-    return " ".join(_ACCENTED.get(word, word) for word in code.split("_") if word)
 
 
 def label(list_name: str, code: str | None) -> str:
-    """The French label of a code in lower case; the code itself when it is not declared."""
-    return next((c.label_fr.lower() for c in LISTS[list_name] if c.code == code), code or "")
+    """The French label of a code, as inside a sentence; the code itself when it is not declared."""
+    found = next((c.label_fr for c in LISTS[list_name] if c.code == code), code or "")
+    return found if found[1:2].isupper() else found[:1].lower() + found[1:]
+
+
+def sentence(rule: str | None) -> str:
+    """What a rule found, in one sentence."""
+    said = next((c.definition for c in LISTS["motif_paire"] if c.code == rule), None)
+    return said or rule or "aucune"
 
 
 def bits(value: float) -> str:
@@ -112,58 +108,48 @@ def changed(changes: Iterable[Change]) -> str:
     return " ; ".join(f"{fiche} : {', '.join(names)}" for fiche, names in by_fiche.items())
 
 
-def read_details(text: str | None) -> Details:
-    """Read the JSON that the matcher keeps of a pair, whatever comparisons it made.
+def read_details(
+    text: str | None, rule: str | None = None, fiches: tuple[str, str] = ("a", "b")
+) -> Details:
+    """Read the JSON that the matcher keeps of a pair.
 
-    Any object with a number `bits` is a part, named by its key, at any depth.
+    An object with a number `bits` is a part, named by its key. `rule` is the code of the rule that
+    decided; without it (a person decided since), the veto that held, or the likeliest story.
+    `fiches` are the keys of the pair, in the order in which it was compared.
     """
-    parts: list[Part] = []
-    notes: list[tuple[str, str]] = []
-    found = json.loads(text) if text else {}
-    _walk("", found, parts, notes)
-    rule = found.get("regle")
-    return Details(rule if isinstance(rule, str) else None, tuple(parts), tuple(notes),
-                   _first_number(found, "metres"))  # fmt: skip
+    found: Mapping[str, Any] = json.loads(text) if text else {}
+    parts = tuple(
+        Part(label("comparaison", name), _level(name, said.get("niveau")), float(said["bits"]))
+        for name, said in found.items()
+        if isinstance(said, dict) and "bits" in said
+    )
+    notes = tuple(
+        (_NOTES.get(name, name), _shown(name, said, fiches))
+        for name, said in found.items()
+        if not isinstance(said, dict) and name != "contre"
+    )
+    against = found.get("contre")
+    return Details(rule or found.get("veto") or against, against, parts, notes)
 
 
-def _walk(name: str, value: Any, parts: list[Part], notes: list[tuple[str, str]]) -> None:
-    match value:
-        case {"bits": int() | float() as weight}:
-            level = value.get("niveau")
-            facts = {str(k): v for k, v in value.items() if k not in ("bits", "niveau")}
-            said = ", ".join(
-                f"{spoken(key)} {_shown(fact)}"
-                for key, fact in facts.items()
-                if fact not in (None, False, 0, "") and not isinstance(fact, (dict, list))
-            )
-            parts.append(Part(spoken(name), spoken(str(level or "")), float(weight), said))
-            for key, inner in facts.items():
-                if isinstance(inner, dict):
-                    _walk(key, inner, parts, notes)
-        case dict():
-            for key, inner in value.items():
-                _walk(key, inner, parts, notes)
-        case list() if any(isinstance(item, dict) for item in value):
-            for item in value:
-                _walk(str(item.get("nom", name)) if isinstance(item, dict) else name,
-                      item, parts, notes)  # fmt: skip
-        case list():
-            notes.append((name, " ".join(map(str, value))))
-        case None | False:
-            pass
+def _level(comparison: str, level: str | None) -> str:
+    code = f"{comparison}_{level}"
+    known = codes_of("niveau_comparaison")
+    return label("niveau_comparaison", code) if code in known else level or ""
+
+
+_NOTES = {"cles": "clés communes", "veto": "veto", "metres": "mètres", "hote": "hôte probable"}
+
+
+def _shown(name: str, value: object, fiches: tuple[str, str]) -> str:
+    match name, value:
+        case "veto", str():
+            return label("motif_paire", value)
+        case "hote", "a" | "b":
+            return fiches["ab".index(value)]
+        case _, list():
+            return " ".join(map(str, value))
+        case _, float():
+            return f"{value:g}"
         case _:
-            notes.append((name, _shown(value)))
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else "oui" if value is True else str(value)
-
-
-def _first_number(value: Any, name: str) -> float | None:
-    if not isinstance(value, Mapping):
-        return None
-    here = value.get(name)
-    if isinstance(here, (int, float)) and not isinstance(here, bool):
-        return float(here)
-    inner = (_first_number(child, name) for child in value.values())
-    return next((found for found in inner if found is not None), None)
+            return str(value)
