@@ -12,21 +12,23 @@ from dataclasses import dataclass
 import duckdb
 
 MAX_BLOCK = {
-    "mot_lieu": 50,
-    "genre_lieu": 25,
-    "debut_lieu": 50,
-    "adresse": 50,
-    "point": 25,
-    "nom": 40,
-    "telephone": 40,
-    "courriel": 40,
-    "hote": 40,
-    "page": 40,
-    "siret": 40,
-    "rna": 40,
-    "identifiant": 40,
+    "mot_lieu": 20,
+    "genre_lieu": 8,
+    "debut_lieu": 20,
+    "adresse": 40,
+    "point": 12,
+    "nom": 6,
+    "telephone": 20,
+    "courriel": 20,
+    "hote": 20,
+    "page": 20,
+    "siret": 20,
+    "rna": 20,
+    "identifiant": 20,
 }
-"""Kind of key → the largest block that is still compared whole."""
+"""Kind of key → the largest block that is still compared whole. One name in many places is no reason
+to compare them: what a place or a contact does not bring together is another place of that name.
+"""
 
 _WIDE_CELL_DEG = (0.054, 0.078)
 """About 6 km: with cells shifted by a half, two points within 3 km always share one."""

@@ -44,6 +44,7 @@ def compare_pairs(con: duckdb.DuckDBPyConnection) -> None:
     _local_words(con)
     _shared_words(con)
     con.execute(f"CREATE OR REPLACE TEMP TABLE res_compare AS {_levels()}")
+    con.execute("DROP TABLE res_exact; DROP TABLE res_proche; DROP TABLE res_local")
     _substitutions(con)
 
 
@@ -229,6 +230,19 @@ _SYNONYM = 0.25
 """Two words are synonyms when replacements inside sources are this rare, beside chance."""
 
 
+_HOPELESS = """(
+    nom IN ('desaccord', 'faible', 'muet', 'courant', 'courant_contenu', 'genre_contenu',
+            'genre_egal')
+    AND lieu IN ('autre_adresse', 'autre_commune', 'autre_numero', 'loin', 'quartier', 'commune',
+                 'inconnu')
+    AND NOT (tel = 'egal' OR mail = 'egal' OR web IN ('page', 'hote') OR legal = 'siret'
+             OR legal = 'siren' OR rna = 'egal' OR identifiant)
+    AND (lieu <> 'commune' OR nom IN ('desaccord', 'muet', 'faible', 'courant')))"""
+"""Pairs that nothing but a key brought together: another name, another place, no contact. They are
+most of the candidates, and no score of theirs would be near.
+"""
+
+
 def _levels() -> str:
     sides = ", ".join(f"{s}.{name} AS {s}_{name}" for s in "xy" for name in _SIDE)
     usages = ", ".join(
@@ -295,6 +309,7 @@ def _levels() -> str:
         LEFT JOIN res_enseigne s ON s.nom = coalesce(x_propre, x_noyau)
         {joins}
     )
+    , niveaux AS (
     SELECT mesures.a, mesures.b, cles, x_source AS source_a, y_source AS source_b,
            x_source = y_source AS meme_source,
            CASE WHEN n_sources < 2 THEN 'inconnu' WHEN x_source = y_source THEN 'meme'
@@ -416,4 +431,6 @@ def _levels() -> str:
     LEFT JOIN res_type ta ON ta.source = x_source AND ta.type = y_type
     LEFT JOIN res_type tb ON tb.source = y_source AND tb.type = x_type,
          (SELECT count(DISTINCT source) AS n_sources FROM res_fiche)
+    )
+    SELECT * FROM niveaux WHERE NOT {_HOPELESS}
     """
