@@ -2,14 +2,17 @@
 
 import csv
 import json
+import math
 import os
 import time
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lowtech_data.resolve import match
 from lowtech_data.resolve.decisions import DecisionError, Decisions, new_decision
 from lowtech_data.resolve.files import MatchInputError, match_file
 
@@ -116,6 +119,13 @@ def test_keys_come_back_byte_for_byte(tmp_path):
     assert sorted(pq.read_table(tmp_path / "o.parquet")["cle_source"].to_pylist()) == sorted(keys)
 
 
+def test_keys_that_differ_by_spaces_alone_are_two_keys(tmp_path):
+    keys = ["a", " a", "a "]
+    rows = [place(number, cle_source=key) for number, key in enumerate(keys)]
+    match_file(written(tmp_path / "f.csv", rows), tmp_path / "o.csv")
+    assert sorted(row["cle_source"] for row in read(tmp_path / "o.csv")) == sorted(keys)
+
+
 def test_duplicate_keys_are_refused_with_their_places_and_their_count(tmp_path):
     rows = [place(number, cle_source=f"k{number % 6}") for number in range(13)]
     with pytest.raises(MatchInputError) as error:
@@ -177,6 +187,23 @@ def test_senseless_coordinates_are_told_and_left_out(tmp_path):
     )
     pq.write_table(table, tmp_path / "f.parquet")
     assert match_file(tmp_path / "f.parquet", tmp_path / "o.csv").clusters == 3
+
+
+def test_the_engine_alone_survives_points_that_are_not_on_earth():
+    records = pa.table(
+        {
+            "source": ["s"] * 4,
+            "cle_source": list("abcd"),
+            "nom": ["Konk", "Canopée", "Récup", "Konk"],
+            "latitude": [math.nan, math.inf, 48.0, 95.0],
+            "longitude": [1.0, 2.0, -1e300, math.nan],
+        }
+    )
+    with duckdb.connect() as con:
+        con.register("records", records)
+        assert match(con, "records").clusters.num_rows == 4
+        con.register("none", records.slice(0, 0))
+        assert match(con, "none").clusters.num_rows == 0
 
 
 def test_invisible_characters_do_not_part_a_name_from_itself(tmp_path):
