@@ -47,6 +47,9 @@ pairs that are most likely the same first. The others stay distinct, with the re
 
 Progress = Callable[[str], None]
 
+Scoring = Callable[[duckdb.DuckDBPyConnection], Model]
+"""Makes `res_score` from what `prepare` and `block` have made, and returns the fitted model."""
+
 
 class MatchError(ValueError):
     """The table of records cannot be matched: no name, no key, a key twice."""
@@ -70,11 +73,13 @@ def match(
     *,
     decisions: Decisions | None = None,
     progress: Progress | None = None,
+    scoring: Scoring | None = None,
 ) -> Matching:
     """Match the records of a DuckDB table or view.
 
     Columns are those of `features.COLUMNS`; `source`, `cle_source` and `nom` must be there.
     `decisions` win over rules. Temporary tables `res_*` are made in the connection and dropped.
+    `scoring` compares and scores elsewhere than in the connection (`spark.score_on_spark`).
 
     Raises `MatchError` when a name or key is missing or a key is repeated.
     """
@@ -86,8 +91,7 @@ def match(
     tell("paires candidates")
     blocking = block(con)
     tell(f"comparaison de {blocking.pairs} paires")
-    compare_pairs(con)
-    model = score_pairs(con)
+    model = (scoring or _score)(con)
     tell("groupes")
     numbers = _numbers(con, decisions)
     clusters = _cluster(con, count, decisions, numbers)
@@ -99,6 +103,11 @@ def match(
     )
     _drop(con)
     return result
+
+
+def _score(con: duckdb.DuckDBPyConnection) -> Model:
+    compare_pairs(con)
+    return score_pairs(con)
 
 
 def _check(con: duckdb.DuckDBPyConnection, records: str) -> None:

@@ -7,7 +7,25 @@ the level `inconnu`, which is neither an agreement nor a disagreement.
 
 from __future__ import annotations
 
-import duckdb
+from typing import Any, Protocol
+
+
+class Rows(Protocol):
+    """What a statement returned."""
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The first row, if any."""
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows."""
+
+
+class Engine(Protocol):
+    """What comparing and scoring ask of a database: to run SQL of DuckDB. A connection does."""
+
+    def execute(self, query: str, /) -> Rows:
+        """Run statements; the rows are those of the last."""
+
 
 CONTACTS = ("tel", "mail", "hote", "page", "siren", "siret", "rna")
 
@@ -32,7 +50,7 @@ _METRES = f"""
 """
 
 
-def compare_pairs(con: duckdb.DuckDBPyConnection) -> None:
+def compare_pairs(con: Engine) -> None:
     """Make `res_compare`: one row per candidate pair."""
     for contact in CONTACTS:
         _shared_values(con, contact)
@@ -48,7 +66,7 @@ def compare_pairs(con: duckdb.DuckDBPyConnection) -> None:
     _substitutions(con)
 
 
-def _shared_values(con: duckdb.DuckDBPyConnection, contact: str) -> None:
+def _shared_values(con: Engine, contact: str) -> None:
     """How many names, or addresses, use each value: the more, the less it proves."""
     con.execute(
         f"""
@@ -61,7 +79,7 @@ def _shared_values(con: duckdb.DuckDBPyConnection, contact: str) -> None:
     )
 
 
-def _sites(con: duckdb.DuckDBPyConnection) -> None:
+def _sites(con: Engine) -> None:
     """How many places bear one name: from three, the name is a chain's or a common one."""
     con.execute(
         """
@@ -73,7 +91,7 @@ def _sites(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _local_words(con: duckdb.DuckDBPyConnection) -> None:
+def _local_words(con: Engine) -> None:
     """How many names of one commune hold each word: the name of a quarter or of a valley is rare
     everywhere but there.
     """
@@ -91,7 +109,7 @@ def _local_words(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _shared_words(con: duckdb.DuckDBPyConnection) -> None:
+def _shared_words(con: Engine) -> None:
     """`res_exact`, `res_proche`: bits of the words that both names hold, as written or misspelt."""
     con.execute(
         """
@@ -172,7 +190,7 @@ _SIDE = (
 )  # fmt: skip
 
 
-def _substitutions(con: duckdb.DuckDBPyConnection) -> None:
+def _substitutions(con: Engine) -> None:
     """`res_reste`: pairs whose usual words differ on both sides, and whether the words are known to
     say the same or the contrary.
 

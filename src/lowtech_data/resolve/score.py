@@ -26,7 +26,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import duckdb
+from lowtech_data.resolve.compare import Engine
 
 STORIES = ("identique", "voisin", "antenne")
 """Stories whose looks are parameters; the fourth, chance, is counted."""
@@ -241,7 +241,7 @@ class Model:
     levels: Mapping[str, Levels] = field(default_factory=lambda: PRIOR)
 
 
-def score_pairs(con: duckdb.DuckDBPyConnection) -> Model:
+def score_pairs(con: Engine) -> Model:
     """Make `res_score` from `res_compare`: `score`, `decision`, `predicat`, `motif`, `conflit` and
     what each comparison adds, one row per candidate pair. `conflit` says that the two can never be
     in one cluster. Returns the fitted model.
@@ -289,7 +289,7 @@ _COUNTED = ("nom", "lieu", "tel", "mail", "web", "legal", "rna")
 """Comparisons whose agreement by chance is counted in the data, in columns `hasard_*`."""
 
 
-def _count_chance(con: duckdb.DuckDBPyConnection, records: int) -> None:
+def _count_chance(con: Engine, records: int) -> None:
     """`res_hasard`: the comparisons, and how often chance would bring what agrees, in bits."""
     n = float(max(records, 2))
     agreed = (
@@ -395,7 +395,7 @@ def _explained(model: Model, table: str) -> str:
     """
 
 
-def _fitted(con: duckdb.DuckDBPyConnection, model: Model) -> Model:
+def _fitted(con: Engine, model: Model) -> Model:
     """The model that explains the pairs best, near the prior where data is scarce.
 
     Pairs that look alike are counted together first (`res_motif`), so a round costs what patterns
@@ -418,7 +418,7 @@ def _fitted(con: duckdb.DuckDBPyConnection, model: Model) -> Model:
     return model
 
 
-def _maximised(con: duckdb.DuckDBPyConnection, model: Model) -> Model:
+def _maximised(con: Engine, model: Model) -> Model:
     """One round: share each pattern among the stories, and count what each story looks like."""
     highest = "greatest(l_identique, l_voisin, l_antenne, l_hasard)"
     weights = [f"pow(2, l_{story} - {highest})" for story in (*STORIES, "hasard")]
