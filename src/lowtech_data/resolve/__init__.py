@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -155,23 +156,55 @@ def _cluster(
         for a, b in decisions.pairs
         if a in numbers and b in numbers
     }
+    must = _numbered(decisions.must_link, numbers)
+    same = con.execute("SELECT a, b FROM res_score WHERE decision = 'identique'").fetchall()
+    alone, crowded = _components([edge for edge in same if edge not in decided], must)
+    con.register(
+        "res_foule_arrow",
+        pa.table({"rid": list(crowded), "groupe": list(crowded.values())},
+                 pa.schema([("rid", pa.int64()), ("groupe", pa.int64())])),
+    )  # fmt: skip
     rows = con.execute(
         """
-        WITH noeuds AS (
-            SELECT a AS rid FROM res_score WHERE decision = 'identique'
-            UNION SELECT b FROM res_score WHERE decision = 'identique'
-        )
         SELECT a, b, score, decision = 'identique', conflit FROM res_score
-        WHERE a IN (SELECT rid FROM noeuds) AND b IN (SELECT rid FROM noeuds)
+        JOIN res_foule_arrow x ON x.rid = a JOIN res_foule_arrow y ON y.rid = b
+        WHERE x.groupe = y.groupe
         """
     ).fetchall()
-    edges = [Edge(*row) for row in rows if (row[0], row[1]) not in decided]
-    return cluster_records(
+    con.unregister("res_foule_arrow")
+    clusters = cluster_records(
         count,
-        edges,
-        must=_numbered(decisions.must_link, numbers),
+        [Edge(*row) for row in rows if (row[0], row[1]) not in decided],
+        must=must,
         cannot=_numbered(decisions.cannot_link, numbers),
     )
+    for a, b in alone:
+        clusters.labels[b] = a
+    return clusters
+
+
+def _components(
+    same: list[tuple[int, int]], must: list[tuple[int, int]]
+) -> tuple[list[tuple[int, int]], dict[int, int]]:
+    """Pairs that nothing else touches, and the other records that links tie, each with the smallest
+    of its component: only these need a look at more than one pair.
+    """
+    parent: dict[int, int] = {}
+
+    def root(record: int) -> int:
+        while (up := parent.setdefault(record, record)) != record:
+            parent[record] = record = parent[up]
+        return record
+
+    for a, b in (*same, *must):
+        first, second = sorted((root(a), root(b)))
+        parent[second] = first
+    sizes = Counter(map(root, parent))
+    alone = [(a, b) for a, b in same if sizes[root(a)] == 2]
+    crowded = {record: root(record) for record in sorted(parent) if sizes[root(record)] > 2}
+    decided = {record for pair in must for record in pair}
+    crowded |= {record: root(record) for record in decided}
+    return [pair for pair in alone if decided.isdisjoint(pair)], crowded
 
 
 def _pairs(
@@ -256,8 +289,7 @@ def _pairs_sql(model: Model) -> str:
                 WHEN p.rang > dernier THEN 'hors_file'
                 WHEN p.finale <> p.decision THEN 'meme_groupe' ELSE p.motif END AS motif,
            CASE WHEN p.score IS NOT NULL
-                THEN json_merge_patch(json_object('cles', {key_names("cles")}),
-                                      {explanation(model)})::VARCHAR END AS details
+                THEN {explanation(model, key_names("cles"))}::VARCHAR END AS details
     FROM finales p JOIN (SELECT rid, source AS src, cle FROM res_fiche) x ON x.rid = p.a
     JOIN (SELECT rid, source AS src, cle FROM res_fiche) y ON y.rid = p.b
     ORDER BY p.a, p.b

@@ -26,8 +26,8 @@ MAX_BLOCK = {
     "rna": 20,
     "identifiant": 20,
 }
-"""Kind of key → the largest block that is still compared whole. One name in many places is no reason
-to compare them: what a place or a contact does not bring together is another place of that name.
+"""Kind of key → the largest block that is still compared whole. One name in many places is no
+reason to compare them: what no place or contact brings together is another place of that name.
 """
 
 _WIDE_CELL_DEG = (0.054, 0.078)

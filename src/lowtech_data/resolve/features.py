@@ -408,10 +408,12 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             FROM res_famille GROUP BY rid
         ), initiales AS (
             SELECT rid,
-                   regexp_replace(n, ' (\S)\S*', '\1', 'g') AS toutes,
-                   regexp_replace(regexp_replace(n, '\b(?:{empty})\b ?', '', 'g'),
-                                  ' ?(\S)\S*', '\1', 'g') AS pleines
-            FROM res_nom
+                   array_to_string(list_transform(string_split(trim(n), ' '),
+                       lambda w: left(w, 1)), '') AS toutes,
+                   array_to_string(list_transform(string_split(trim(regexp_replace(
+                       regexp_replace(n, '\b(?:{empty})\b', ' ', 'g'), ' +', ' ', 'g')), ' '),
+                       lambda w: left(w, 1)), '') AS pleines
+            FROM (SELECT rid, n FROM res_nom) WHERE contains(trim(n), ' ')
         ), web AS (
             SELECT rid,
                    lower(regexp_extract(site_web,
@@ -434,7 +436,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                    coalesce(p.bits_lieux, 0) AS bits_lieux,
                    coalesce(f.genre, 0)::BIGINT AS genre,
                    coalesce(f.voisins, 0)::BIGINT AS voisins,
-                   trim(i.toutes) AS initiales, trim(i.pleines) AS initiales_pleines,
+                   i.toutes AS initiales, i.pleines AS initiales_pleines,
                    regexp_matches(n.n,
                        '^ *(fab ?lab|coworking|ressourcerie|recyclerie|repair cafe) '
                        || ' ?(de|du|des|d) ') AS chez,
@@ -462,7 +464,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                        AS type
             FROM res_brut b
             JOIN res_nom n USING (rid)
-            JOIN initiales i USING (rid)
+            LEFT JOIN initiales i USING (rid)
             JOIN res_adresse a USING (rid)
             LEFT JOIN poids p USING (rid)
             LEFT JOIN familles f USING (rid)

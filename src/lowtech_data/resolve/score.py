@@ -257,10 +257,11 @@ def score_pairs(con: Engine) -> Model:
     return model
 
 
-def explanation(model: Model) -> str:
+def explanation(model: Model, keys: str) -> str:
     """SQL of the parts of a score, as JSON: per comparison its level and its bits, against the
     story that explains the pair best after *identique* (`contre`); the odds before any comparison
     (`depart`); what the two other stories take away (`autres_histoires`). They add up to the score.
+    `keys` is the SQL of the blocking keys that the pair shares.
     """
     parts = []
     for name, levels in model.levels.items():
@@ -278,7 +279,8 @@ def explanation(model: Model) -> str:
             f"'niveau', {name}, 'bits', CASE {name} {bits} ELSE 0 END) END"
         )
     return f"""json_object(
-        'contre', contre, 'veto', veto, 'metres', round(metres), 'hote', hote_probable,
+        'cles', {keys}, 'contre', contre, 'veto', veto,
+        'metres', round(metres), 'hote', hote_probable,
         'depart', json_object('bits', depart), 'autres_histoires', json_object('bits', autres),
         'identifiant', CASE WHEN identifiant THEN json_object('bits', {IDENTIFIER_BITS}) END,
         'itinerant', CASE WHEN un_seul_itinerant THEN json_object('bits', {ITINERANT_BITS}) END,
