@@ -25,6 +25,7 @@ DETAILS = {
     "veto": "autre_adresse",
     "metres": 878.0,
     "hote": "b",
+    "rna": None,
     "depart": {"bits": -0.65},
     "autres_histoires": {"bits": -0.01},
     "nom": {"niveau": "egal", "bits": 12.0},

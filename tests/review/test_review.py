@@ -91,6 +91,7 @@ def test_everything_is_shown_on_demand(office: Office):
     assert "clés communes : mot_lieu page" in shown
     assert "veto : adresses différentes" in shown
     assert "hôte probable : beta:b0" in shown
+    assert "None" not in shown
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def read_details(
     notes = tuple(
         (_NOTES.get(name, name), _shown(name, said, fiches))
         for name, said in found.items()
-        if not isinstance(said, dict) and name != "contre"
+        if said is not None and not isinstance(said, dict) and name != "contre"
     )
     against = found.get("contre")
     return Details(rule or found.get("veto") or against, against, parts, notes)
