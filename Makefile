@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8001
 BENCH  := .venv-bench
+SPARK  := .venv-spark
 SETS   ?= --count 10000
 
 # PYTHONDONTWRITEBYTECODE would make each import of dagster three times slower.
@@ -12,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full check format lock serve bench-matching benchmark clean
+.PHONY: help run test test-full test-spark check format lock serve bench-matching benchmark clean
 
 help: ## liste les commandes
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,6 +27,9 @@ test: $(VENV)/.dev ## lance la suite de tests
 
 test-full: $(VENV)/.dev ## suites longues (navigateur, arrêts brutaux, gros volumes)
 	@LOWTECH_EXEMPLES=default $(BIN)/python -m pytest -n auto --dist loadfile -m "full or not full"
+
+test-spark: $(SPARK)/.spark ## l’appariement sur Spark, en local, égal à celui de DuckDB (Java 17)
+	@$(SPARK)/bin/python -m pytest tests/resolve/test_spark.py
 
 check: $(VENV)/.dev ## style, types, documentation
 	@$(BIN)/ruff check .
@@ -55,9 +59,10 @@ lock: $(VENV)/.installer ## refait les verrous (versions et empreintes) depuis p
 	@$(COMPILE) pyproject.toml --group build -o requirements.lock
 	@$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 	@$(COMPILE) pyproject.toml --group bench -c requirements.lock -o requirements-bench.lock
+	@$(COMPILE) pyproject.toml --extra spark --group dev -c requirements-dev.lock -o requirements-spark.lock
 
 clean: ## enlève l'environnement et les données produites
-	@rm -rf $(VENV) $(BENCH) warehouse/data
+	@rm -rf $(VENV) $(BENCH) $(SPARK) warehouse/data
 
 # A fast installer when it can be had, plain pip otherwise: the same locks and hashes either way.
 $(VENV)/.venv:
@@ -88,11 +93,19 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	$(call install,requirements-dev.lock)
 	@touch $@
 
+define environment
+	@echo "Environnement à part dans $(1)…"
+	@$(PYTHON) -m venv $(1)
+	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --python $(1)/bin/python --require-hashes -r $<; \
+	  else $(1)/bin/python -m pip install --no-deps --require-hashes -r $<; fi
+	@$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+endef
+
 # Peers of matching bring numpy, pandas and scikit-learn: they stay out of the project's environment.
 $(BENCH)/.bench: requirements-bench.lock pyproject.toml | $(VENV)/.installer
-	@echo "Environnement de comparaison dans $(BENCH)…"
-	@$(PYTHON) -m venv $(BENCH)
-	@if [ -x $(BIN)/uv ]; then $(BIN)/uv pip install --python $(BENCH)/bin/python --require-hashes -r $<; \
-	  else $(BENCH)/bin/python -m pip install --no-deps --require-hashes -r $<; fi
-	@$(BENCH)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(call environment,$(BENCH))
+	@touch $@
+
+$(SPARK)/.spark: requirements-spark.lock pyproject.toml | $(VENV)/.installer
+	$(call environment,$(SPARK))
 	@touch $@
