@@ -135,7 +135,7 @@ def _keys() -> str:
     return f"""
     WITH lieux AS (
         SELECT rid, unnest([hash('i', insee), hash('p', cp), hash('v', ville)]) AS lieu,
-               unnest([insee, cp, ville]) IS NOT NULL AS dit
+               unnest([insee IS NOT NULL, cp IS NOT NULL, ville IS NOT NULL]) AS dit
         FROM res_fiche
     ), dits AS (SELECT rid, lieu FROM lieux WHERE dit
     ), cellules AS (

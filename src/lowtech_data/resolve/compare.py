@@ -73,7 +73,7 @@ def _shared_values(con: Engine, contact: str) -> None:
         CREATE OR REPLACE TEMP TABLE res_usage_{contact} AS
         SELECT {contact} AS valeur,
                greatest(count(DISTINCT coalesce(propre, noyau)),
-                        count(DISTINCT coalesce(voie, ville, cp)))::INTEGER AS usages
+                        count(DISTINCT coalesce(voie, lieu)))::INTEGER AS usages
         FROM res_fiche WHERE {contact} IS NOT NULL GROUP BY {contact} HAVING count(*) > 1
         """
     )
@@ -185,7 +185,7 @@ def _shared_words(con: Engine) -> None:
 _SIDE = (
     "source", "noyau", "propre", "nombres", "bits_propres", "bits_courants", "genre", "voisins",
     "heberge", "invite", "initiales", "initiales_pleines", "chez", "itinerant", "insee", "cp",
-    "ville", "lieu", "voie", "voie_fin", "voie_texte", "numero", "numero_fin", "lat", "lon",
+    "ville", "voie", "voie_fin", "voie_texte", "numero", "numero_fin", "lat", "lon",
     "sigma", "type", "n_adresse", "n_voie", "n_numero", "n_cellule", "n_commune", *CONTACTS,
 )  # fmt: skip
 

@@ -375,6 +375,15 @@ def _mask(families: Iterable[str]) -> int:
     return sum(FAMILY_BIT[family] for family in families)
 
 
+_CODED = ("insee", "tel", "mail", "hote", "page", "siret", "rna", "type")
+"""Columns that are only ever compared whole: a number in their stead is a third of the cost."""
+
+
+def _code(value: str) -> str:
+    """SQL: a number for a value; a million values share none, but once in ten million times."""
+    return f"CASE WHEN {value} IS NOT NULL THEN (hash({value}) >> 1)::BIGINT END"
+
+
 def _records(con: duckdb.DuckDBPyConnection) -> None:
     sigma = " ".join(f"WHEN '{name}' THEN {metres}" for name, metres in SIGMA_M.items())
     hosts = ", ".join(f"'{host}'" for host in sorted(v.FREE_HOSTS))
@@ -392,6 +401,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         JOIN (VALUES {_families()}) f(phrase, famille) USING (phrase)
         """
     )
+    codes = ", ".join(f"{_code(name)} AS {name}" for name in _CODED)
     con.execute(
         rf"""
         CREATE OR REPLACE TEMP TABLE res_fiche AS
@@ -473,10 +483,10 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             LEFT JOIN res_point s ON s.la = round(b.latitude, 5) AND s.lo = round(b.longitude, 5)
             JOIN res_dense d USING (rid)
         )
-        SELECT *,
+        SELECT * REPLACE ({codes}),
                genre & {_mask(v.HOST_KINDS)} <> 0 AS heberge,
                genre & {_mask(v.GUEST_KINDS)} <> 0 AS invite,
-               left(siret, 9) AS siren
+               {_code("left(siret, 9)")} AS siren
         FROM fiches
         ORDER BY rid
         """

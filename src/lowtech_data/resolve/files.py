@@ -39,6 +39,10 @@ NEEDED = ("cle_source", "nom")
 
 PAIR_COLUMNS = ("source_a", "cle_a", "source_b", "cle_b", "score", "decision", "details")
 
+MEMORY = "1200MB"
+"""What tables may take in memory: the rest goes to disk, beside the output. A million records need
+two GiB in all, and a small machine is enough.
+"""
 MAX_COMPARED = 500
 """Characters of a text that are compared: the cost of a pair grows with the square of its words."""
 
@@ -180,6 +184,7 @@ def match_file(
         staged = {path: _staged(stack, path) for path in request.outputs}
         con = stack.enter_context(duckdb.connect())
         con.execute("SET temp_directory = $1", [str(staged[out].parent)])
+        con.execute("SET memory_limit = $1", [MEMORY])
         tell(f"lecture de {records.name}")
         count, notes = _load(con, request)
         tell(f"{_spaced(count)} enregistrements lus")
