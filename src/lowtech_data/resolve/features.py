@@ -62,13 +62,15 @@ what a thing is, or is a first name or a saint's, and does not tell two of them 
 TOWN_RECORDS = 3
 """From this many records in a commune, its name in a name says a place."""
 
-SIGMA_M = {"numero": 150, "voie": 600, "lieu_dit": 1200, "commune": 6000, "inconnue": 3000}
+SIGMA_M = {"numero": 150, "voie": 600, "lieu_dit": 1200, "commune": 6000}
 """Uncertainty of a point by its stated precision, in metres. Between two listings the median gap of
 one place is 11 m at street level and the 95th percentile 837 m; a commune's centre is far off.
 """
 
 SIGMA_UNSAID_M = 400
-"""Uncertainty of a point of unstated precision beside an address; without address, `inconnue`."""
+"""Uncertainty of a point whose precision is not known; when several names without an address share
+it, it is taken for the centre of the commune.
+"""
 
 STACKED_NAMES = 5
 """From this many different names and several addresses, one point is a geocoder's default."""

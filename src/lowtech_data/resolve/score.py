@@ -202,7 +202,8 @@ VETOES: tuple[tuple[str, str], ...] = (
 
 _FIRM = (
     "veto IN ('genres_opposes', 'mots_contraires', 'chez_un_hote', 'itinerant_ou_fixe')"
-    " OR (veto = 'autre_adresse' AND nom NOT IN ('egal', 'propre_egal', 'proche'))"
+    " OR (veto = 'autre_adresse' AND (nom NOT IN ('egal', 'propre_egal', 'proche')"
+    " OR metres > 150))"
 )
 """Vetoes that a third record cannot lift: it may lack the very thing that tells the two apart."""
 
@@ -318,7 +319,7 @@ def _count_chance(con: Engine, records: int) -> None:
                        WHEN nom = 'genre_contenu' THEN 3.5 + 0.3 * courants_communs / 100
                        WHEN nom = 'courant_contenu' THEN 4.0 + 0.3 * courants_communs / 100
                        WHEN nom = 'courant' THEN 1 + 0.4 * courants_communs / 100
-                       ELSE 0.3 END, 2) AS hasard_nom,
+                       ELSE 0.3 END, 2) AS hasard_mots,
                    round(CASE
                        WHEN lieu IN ('numero', 'numero_proche')
                            THEN log2(greatest(1, n_adresse - 1) / {n})
@@ -328,7 +329,7 @@ def _count_chance(con: Engine, records: int) -> None:
                            THEN log2(greatest(1, n_cellule - 1) / {n})
                        WHEN lieu = 'numero_seul' THEN {commune} - 5
                        WHEN meme_commune THEN {commune}
-                       ELSE 0 END, 2) AS hasard_lieu_seul,
+                       ELSE 0 END, 2) AS hasard_lieu,
                    CASE WHEN communs > 0 AND nom <> 'egal' AND meme_commune AND locaux > 2
                         THEN round(log2((locaux - 2) / {n}) + CASE WHEN lieu IN {_HERE}
                             THEN log2(greatest(1, n_adresse - 1) * 1.0
@@ -340,8 +341,8 @@ def _count_chance(con: Engine, records: int) -> None:
             FROM res_compare c LEFT JOIN res_reste r ON r.a = c.a AND r.b = c.b
         )
         -- A word common in one commune is not rare there: name and place are then counted together.
-        SELECT * EXCLUDE (hasard_lieu_seul, hasard_joint, partages),
-               greatest(hasard_lieu_seul, hasard_joint - hasard_nom) AS hasard_lieu,
+        SELECT * EXCLUDE (hasard_mots, hasard_joint, partages),
+               greatest(hasard_mots, hasard_joint - hasard_lieu) AS hasard_nom,
                round(CASE WHEN lieu IN {_HERE} THEN log2(greatest(partages, n_adresse - 1))
                           ELSE 0 END, 2) AS fois_voisin,
                round(CASE WHEN lieu IN {_HERE} THEN 0
