@@ -1,8 +1,9 @@
 """Each comparison of a candidate pair, computed once: names, place, contacts, kinds.
 
 Makes `res_compare` from `res_candidat`, `res_fiche` and `res_mot`: one level per comparison, and
-how often chance alone would bring it. Nothing is decided here. A value missing on either side is
-the level `inconnu`, which is neither an agreement nor a disagreement.
+the counts from which chance is told; and `res_reste`, what usual words that replace each other are
+found to say. Nothing is decided here. A value missing on either side is the level `inconnu`, which
+is neither an agreement nor a disagreement.
 """
 
 from __future__ import annotations

@@ -1,16 +1,19 @@
 """What of a record is compared: words with their rarity, street, locality, point, contacts.
 
-Two tables are made, in the connection, from any table of records:
+Four tables are made, in the connection, from any table of records:
 
 `res_fiche`, one row per record: `rid` (0, 1… in the order of source and key), `source`, `cle`,
-`nom`, the name without spaces and empty words `noyau`, its distinctive part `propre`, what these
-words weigh (`bits_propres`, `bits_courants`), `initiales`, `genre`, `type`, `insee`, `cp`,
-`ville`, `lieu`, `voie`, `voie_fin`, `numero`, `numero_fin`, `lat`, `lon`, `sigma` (metres), `hote`,
-`page`, `tel`, `mail`, `siret`, `rna`; and how many names share its address, its street, its
-cell, its commune (`n_adresse`, `n_voie`, `n_cellule`, `n_commune`).
+`nom`; the name without spaces and empty words `noyau`, its distinctive part `propre`, its
+`nombres`, its `initiales`, what its words weigh (`bits_propres`, `bits_courants`); its kinds
+(`genre`, `voisins`: sets of families as bits); the place (`insee`, `cp`, `ville`, `lieu`, `voie`,
+`voie_fin`, `voie_texte`, `numero`, `numero_fin`, `lat`, `lon`, `sigma` in metres); the contacts
+(`hote`, `page`, `tel`, `mail`, `siret`, `siren`, `rna`) and `type`; and how many names share its
+address, street, number, cell and commune (`n_adresse`, `n_voie`, `n_numero`, `n_cellule`,
+`n_commune`).
 
 `res_mot`, one row per word of a name: `rid`, `mot`, `role` (propre, courant, lieu), `bits` in
 hundredths of a bit: integers, so that sums do not depend on the order of addition.
+`res_famille`: the families of kinds of each name. `res_identifiant`: ids in other bases.
 
 Rarity is learnt from the data at hand: bits = log2((N + 2 000) / (df + 1)), df the number of
 records that hold the word; the constant stands for names not at hand in which a word was not seen,
@@ -111,7 +114,9 @@ _MARKUP = r"<[^>]*>|&[a-zA-Z#0-9]+;"
 
 def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
     """One typed row per record; blank texts become NULL; `rid` follows source and key."""
-    present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {records}").fetchall()}
+    present = {
+        row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {records}").fetchall()
+    }
     parts = []
     for name, kind in COLUMNS.items():
         if name not in present:
@@ -124,8 +129,10 @@ def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
             parts.append(f"CAST({name} AS VARCHAR) AS {name}")
         elif kind == "VARCHAR":
             parts.append(f"nullif(trim(CAST({name} AS VARCHAR)), '') AS {name}")
+        elif present[name] == "VARCHAR":
+            parts.append(f"CASE WHEN {name} IS NOT NULL THEN [{name}] END AS {name}")
         else:
-            parts.append(f"{name}")
+            parts.append(name)
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE res_brut AS
