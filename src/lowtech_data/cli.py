@@ -459,7 +459,8 @@ def match(
     for note in report.notes:
         err.print(escape(note))
     out.print(
-        f"{report.records} lignes, {report.clusters} groupes, {report.to_review} paires à revoir"
+        f"{_counted(report.records, 'ligne')}, {_counted(report.clusters, 'groupe')},"
+        f" {_counted(report.to_review, 'paire')} à revoir"
     )
 
 
@@ -532,7 +533,7 @@ def review_list(
             out.print(f"  changé depuis : {escape(review.changed(pair.stale.changes))}")
     for line in desk.orphans(decisions):
         err.print(f"fiche absente de la base, décision gardée : {escape(decisions.describe(line))}")
-    out.print(f"{len(pairs)} paires à revoir.")
+    out.print(f"{_counted(len(pairs), 'paire')} à revoir.")
 
 
 @review_app.command("show")
@@ -770,3 +771,7 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text} : attendu AAAA-MM-JJ") from None
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}"
