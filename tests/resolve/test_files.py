@@ -271,7 +271,7 @@ def test_the_command_tells_its_steps_when_asked_and_else_keeps_quiet(tmp_path):
     command = ("match", tmp_path / "f.csv", "--out", tmp_path / "o.csv", "--map", "cle_source=id")
     quiet = lowtech(*command)
     assert (quiet.returncode, quiet.stderr) == (0, "")
-    assert quiet.stdout == "2 lignes, 2 groupes, 0 paires à revoir\n"
+    assert quiet.stdout == "2 lignes, 2 groupes, 0 paire à revoir\n"
     told = lowtech(*command, "--progress")
     assert "2 enregistrements lus" in told.stderr
     assert told.stdout == quiet.stdout
