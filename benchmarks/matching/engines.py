@@ -39,8 +39,12 @@ def ours(folder: Path) -> Outcome:
     its pairs, relations left out.
     """
     from lowtech_data.resolve import match
+    from lowtech_data.resolve.files import MEMORY
 
     with duckdb.connect() as con:
+        # As the command does.
+        con.execute("SET temp_directory = $1", [str(folder)])
+        con.execute("SET memory_limit = $1", [MEMORY])
         _load(con, folder)
         found = match(con, "records")
         con.register("pairs", found.pairs)
