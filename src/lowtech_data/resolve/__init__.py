@@ -151,11 +151,7 @@ def _numbered(pairs: tuple[tuple[str, str], ...], numbers: dict[str, int]) -> li
 def _cluster(
     con: duckdb.DuckDBPyConnection, count: int, decisions: Decisions, numbers: dict[str, int]
 ) -> Clusters:
-    decided = {
-        tuple(sorted((numbers[a], numbers[b])))
-        for a, b in decisions.pairs
-        if a in numbers and b in numbers
-    }
+    decided = set(_numbered(tuple(decisions.pairs), numbers))
     must = _numbered(decisions.must_link, numbers)
     same = con.execute("SELECT a, b FROM res_score WHERE decision = 'identique'").fetchall()
     alone, crowded = _components([edge for edge in same if edge not in decided], must)

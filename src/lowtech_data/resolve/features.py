@@ -108,6 +108,11 @@ def _fold(text: str) -> str:
     )
 
 
+def _one_vowel(text: str) -> str:
+    """SQL: ae, oe and ue as one vowel, so that a spelt-out umlaut is that umlaut folded."""
+    return f"replace(replace(replace({text}, 'ae', 'a'), 'oe', 'o'), 'ue', 'u')"
+
+
 _SIGNS = r"[^\p{L}\p{N}]+"
 _MARKUP = r"<[^>]*>|&[a-zA-Z#0-9]+;"
 
@@ -152,6 +157,12 @@ def _names(con: duckdb.DuckDBPyConnection) -> None:
     kinds = _alternation({phrase for family in v.KINDS.values() for phrase in family})
     empty = _alternation(v.EMPTY_WORDS | v.LEGAL_FORMS)
     usual = _alternation(v.COMMON_WORDS)
+    core = rf"replace(regexp_replace(n, '\b(?:{empty})\b', '', 'g'), ' ', '')"
+    own = (
+        "replace(regexp_replace(replace(regexp_replace(reste, ' +', ' ', 'g'),"
+        " CASE WHEN length(c) > 4 THEN c ELSE '  ' END, ' '),"
+        rf" '\b(?:{usual})\b', '', 'g'), ' ', '')"
+    )
     con.execute(
         rf"""
         CREATE OR REPLACE TEMP TABLE res_nom AS
@@ -180,14 +191,9 @@ def _names(con: duckdb.DuckDBPyConnection) -> None:
             FROM saints
         )
         SELECT rid, n, c, genres,
-               replace(replace(replace(reste, 'ae', 'a'), 'oe', 'o'), 'ue', 'u') AS reste,
-               replace(replace(replace(replace(regexp_replace(n, '\b(?:{empty})\b', '', 'g'),
-                   ' ', ''), 'ae', 'a'), 'oe', 'o'), 'ue', 'u') AS noyau,
-               replace(replace(replace(replace(regexp_replace(replace(
-                   regexp_replace(reste, ' +', ' ', 'g'),
-                   CASE WHEN length(c) > 4 THEN c ELSE '  ' END, ' '),
-                   '\b(?:{usual})\b', '', 'g'), ' ', ''), 'ae', 'a'), 'oe', 'o'), 'ue', 'u')
-                   AS propre,
+               {_one_vowel("reste")} AS reste,
+               {_one_vowel(core)} AS noyau,
+               {_one_vowel(own)} AS propre,
                nullif(array_to_string(list_sort(regexp_extract_all(n, '[0-9]+')), ' '), '')
                    AS nombres
         FROM sans
@@ -417,9 +423,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
         WITH poids AS (
             SELECT rid,
                    coalesce(sum(bits) FILTER (role = 'propre'), 0)::INTEGER AS bits_propres,
-                   coalesce(max(bits) FILTER (role = 'propre'), 0)::INTEGER AS bits_max,
-                   coalesce(sum(bits) FILTER (role = 'courant'), 0)::INTEGER AS bits_courants,
-                   coalesce(sum(bits) FILTER (role = 'lieu'), 0)::INTEGER AS bits_lieux
+                   coalesce(sum(bits) FILTER (role = 'courant'), 0)::INTEGER AS bits_courants
             FROM res_mot GROUP BY rid
         ), familles AS (
             SELECT rid, bit_or(CASE famille {bits} END)::BIGINT AS genre,
@@ -450,9 +454,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                    coalesce(nullif(n.noyau, ''), lower(b.nom)) AS noyau,
                    nullif(n.propre, '') AS propre, n.nombres,
                    coalesce(p.bits_propres, 0) AS bits_propres,
-                   coalesce(p.bits_max, 0) AS bits_max,
                    coalesce(p.bits_courants, 0) AS bits_courants,
-                   coalesce(p.bits_lieux, 0) AS bits_lieux,
                    coalesce(f.genre, 0)::BIGINT AS genre,
                    coalesce(f.voisins, 0)::BIGINT AS voisins,
                    i.toutes AS initiales, i.pleines AS initiales_pleines,
