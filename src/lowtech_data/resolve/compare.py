@@ -30,6 +30,12 @@ class Engine(Protocol):
 
 CONTACTS = ("tel", "mail", "hote", "page", "siren", "siret", "rna")
 
+SOURCES = """
+    SELECT sum(n)::BIGINT AS fiches, sum(n * n) / (sum(n) * sum(n)) AS dedans
+    FROM (SELECT count(*)::DOUBLE AS n FROM res_fiche GROUP BY source)
+"""
+"""How many records there are, and the share of pairs drawn at random that come from one source."""
+
 _SIMILAR = 0.92
 """Jaro-Winkler similarity from which two words, or two spaceless names, are one misspelt."""
 
@@ -220,8 +226,7 @@ def _substitutions(con: Engine) -> None:
             SELECT a, b, meme_source, least(mot_a, mot_b) AS un, greatest(mot_a, mot_b) AS deux
             FROM seuls JOIN autres USING (a, b)
         ), parts AS (
-            SELECT sum(n * n) / (sum(n) * sum(n)) AS dedans FROM (
-                SELECT count(*)::DOUBLE AS n FROM res_fiche GROUP BY source)
+            {SOURCES}
         ), comptes AS (
             SELECT un, deux, count(*) FILTER (meme_source) AS dedans,
                    count(*) FILTER (NOT meme_source) AS dehors

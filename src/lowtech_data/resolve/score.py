@@ -26,7 +26,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lowtech_data.resolve.compare import Engine
+from lowtech_data.resolve.compare import SOURCES, Engine
 
 STORIES = ("identique", "voisin", "antenne")
 """Stories whose looks are parameters; the fourth, chance, is counted."""
@@ -247,10 +247,7 @@ def score_pairs(con: Engine) -> Model:
     what each comparison adds, one row per candidate pair. `conflit` says that the two can never be
     in one cluster. Returns the fitted model.
     """
-    row = con.execute(
-        "SELECT sum(n)::BIGINT, sum(n * n) / (sum(n) * sum(n)) FROM"
-        " (SELECT count(*)::DOUBLE AS n FROM res_fiche GROUP BY source)"
-    ).fetchone()
+    row = con.execute(SOURCES).fetchone()
     records, same_source = (int(row[0] or 0), float(row[1] or 1)) if row else (0, 1.0)
     _count_chance(con, records)
     model = _fitted(con, Model(records, same_source))
