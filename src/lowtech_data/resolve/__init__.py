@@ -20,7 +20,13 @@ from lowtech_data.resolve.cluster import (
 from lowtech_data.resolve.compare import compare_pairs
 from lowtech_data.resolve.decisions import Decision, Decisions
 from lowtech_data.resolve.features import prepare
-from lowtech_data.resolve.score import NEAR_BITS, Model, explanation, score_pairs
+from lowtech_data.resolve.score import (
+    NEAR_BITS,
+    Model,
+    explanation,
+    score_pairs,
+    settle_rivals,
+)
 
 __all__ = ["PAIRS_SCHEMA", "Decisions", "MatchError", "Matching", "match"]
 
@@ -88,14 +94,15 @@ def match(
     decisions = decisions or Decisions()
     _check(con, records_table)
     tell("préparation")
-    count = prepare(con, records_table)
+    prepare(con, records_table)
     tell("paires candidates")
     blocking = block(con)
     tell(f"comparaison de {blocking.pairs} paires")
     model = (scoring or _score)(con)
+    settle_rivals(con)
     tell("groupes")
     numbers = _numbers(con, decisions)
-    clusters = _cluster(con, count, decisions, numbers)
+    clusters = _cluster(con, decisions, numbers)
     result = Matching(
         pairs=_pairs(con, clusters, decisions, numbers, model),
         clusters=_clusters(con, clusters),
@@ -149,7 +156,7 @@ def _numbered(pairs: tuple[tuple[str, str], ...], numbers: dict[str, int]) -> li
 
 
 def _cluster(
-    con: duckdb.DuckDBPyConnection, count: int, decisions: Decisions, numbers: dict[str, int]
+    con: duckdb.DuckDBPyConnection, decisions: Decisions, numbers: dict[str, int]
 ) -> Clusters:
     decided = set(_numbered(tuple(decisions.pairs), numbers))
     must = _numbered(decisions.must_link, numbers)
@@ -169,13 +176,11 @@ def _cluster(
     ).fetchall()
     con.unregister("res_foule_arrow")
     clusters = cluster_records(
-        count,
         [Edge(*row) for row in rows if (row[0], row[1]) not in decided],
         must=must,
         cannot=_numbered(decisions.cannot_link, numbers),
     )
-    for a, b in alone:
-        clusters.labels[b] = a
+    clusters.labels |= {record: a for a, b in alone for record in (a, b)}
     return clusters
 
 
@@ -229,13 +234,18 @@ def _pairs(
             ]
         ),
     )
-    labels = pa.table({"label": pa.array(clusters.labels, pa.int64())})
+    labels = pa.table(
+        {
+            "rid": pa.array(clusters.labels.keys(), pa.int64()),
+            "label": pa.array(clusters.labels.values(), pa.int64()),
+        }
+    )
     con.register("res_refus", refused)
     con.register("res_humain", decided)
     con.register("res_label_arrow", labels)
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE res_label AS"
-        " SELECT (row_number() OVER () - 1)::BIGINT AS rid, label FROM res_label_arrow"
+        "CREATE OR REPLACE TEMP TABLE res_label AS SELECT rid, coalesce(label, rid) AS label"
+        " FROM (SELECT rid FROM res_fiche) LEFT JOIN res_label_arrow USING (rid)"
     )
     table = con.sql(_pairs_sql(model)).to_arrow_table()
     for name in ("res_refus", "res_humain", "res_label_arrow"):

@@ -36,35 +36,34 @@ class Edge(NamedTuple):
 class Clusters:
     """A partition of the records, and what was refused on the way."""
 
-    labels: list[int]
-    """Record number → smallest record number of its cluster."""
+    labels: dict[int, int]
+    """Record number → smallest record number of its cluster; a record that is not here is alone."""
     refused: dict[tuple[int, int], str] = field(default_factory=dict)
     """Pairs decided the same that were not followed, and why."""
 
     @property
     def groups(self) -> list[list[int]]:
-        """Members of each cluster, by smallest member."""
+        """Members of each cluster that is told, by smallest member."""
         found: dict[int, list[int]] = defaultdict(list)
-        for record, label in enumerate(self.labels):
+        for record, label in sorted(self.labels.items()):
             found[label].append(record)
         return [found[label] for label in sorted(found)]
 
 
 def cluster_records(
-    count: int,
     edges: Iterable[Edge],
     must: Collection[tuple[int, int]] = (),
     cannot: Collection[tuple[int, int]] = (),
 ) -> Clusters:
-    """Group `count` records. `must` and `cannot` are decisions of people: they win."""
-    work = _Work(count, cannot)
+    """Group the records that pairs name. `must` and `cannot` are decisions of people: they win."""
+    work = _Work(cannot)
     ordered = sorted(edges, key=lambda edge: (-edge.score, edge.a, edge.b))
     for edge in ordered:
         work.known[edge.a][edge.b] = edge
         work.known[edge.b][edge.a] = edge
     for a, b in sorted(must):
         work.join(a, b)
-    result = Clusters([])
+    result = Clusters({})
     waiting = [edge for edge in ordered if edge.same]
     while waiting:
         # A union may bring the second link that an earlier pair lacked: try again until none moves.
@@ -76,13 +75,14 @@ def cluster_records(
         reason = work.follow(edge)
         if reason is not None:
             result.refused[edge.a, edge.b] = reason
-    result.labels = [work.label(record) for record in range(count)]
+    named = {*work.known, *(record for pair in must for record in pair)}
+    result.labels = {record: work.label(record) for record in sorted(named)}
     return result
 
 
 class _Work:
-    def __init__(self, count: int, cannot: Collection[tuple[int, int]]) -> None:
-        self.parent = list(range(count))
+    def __init__(self, cannot: Collection[tuple[int, int]]) -> None:
+        self.parent: dict[int, int] = {}
         self.members: dict[int, list[int]] = {}
         self.known: dict[int, dict[int, Edge]] = defaultdict(dict)
         self.apart: dict[int, set[int]] = defaultdict(set)
@@ -91,9 +91,8 @@ class _Work:
             self.apart[b].add(a)
 
     def root(self, record: int) -> int:
-        while self.parent[record] != record:
-            self.parent[record] = self.parent[self.parent[record]]
-            record = self.parent[record]
+        while (up := self.parent.setdefault(record, record)) != record:
+            self.parent[record] = record = self.parent[up]
         return record
 
     def group(self, root: int) -> list[int]:

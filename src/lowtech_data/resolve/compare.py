@@ -30,11 +30,11 @@ class Engine(Protocol):
 
 CONTACTS = ("tel", "mail", "hote", "page", "siren", "siret", "rna")
 
-SOURCES = """
-    SELECT sum(n)::BIGINT AS fiches, sum(n * n) / (sum(n) * sum(n)) AS dedans
-    FROM (SELECT count(*)::DOUBLE AS n FROM res_fiche GROUP BY source)
-"""
-"""How many records there are, and the share of pairs drawn at random that come from one source."""
+LEARNT = (
+    *(f"res_usage_{contact}" for contact in CONTACTS), "res_enseigne", "res_type", "res_local",
+    "res_sens",
+)  # fmt: skip
+"""Tables of what all records together teach about the values that two of them share."""
 
 _SIMILAR = 0.92
 """Jaro-Winkler similarity from which two words, or two spaceless names, are one misspelt."""
@@ -57,19 +57,25 @@ _METRES = f"""
 """
 
 
-def compare_pairs(con: Engine) -> None:
-    """Make `res_compare`: one row per candidate pair."""
-    for contact in CONTACTS:
-        _shared_values(con, contact)
-    _sites(con)
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE res_type AS"
-        " SELECT DISTINCT source, type FROM res_fiche WHERE type IS NOT NULL"
-    )
-    _local_words(con)
+def compare_pairs(con: Engine, *, learn: bool = True) -> None:
+    """Make `res_compare`, one row per candidate pair, and `res_reste`. Makes `LEARNT` too, unless
+    they are there already.
+    """
+    if learn:
+        for contact in CONTACTS:
+            _shared_values(con, contact)
+        _sites(con)
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE res_type AS"
+            " SELECT DISTINCT source, type FROM res_fiche WHERE type IS NOT NULL"
+        )
+        _local_words(con)
     _shared_words(con)
     con.execute(f"CREATE OR REPLACE TEMP TABLE res_compare AS {_levels()}")
-    con.execute("DROP TABLE res_exact; DROP TABLE res_proche; DROP TABLE res_local")
+    con.execute("DROP TABLE res_exact; DROP TABLE res_proche")
+    _replacements(con)
+    if learn:
+        _senses(con)
     _substitutions(con)
 
 
@@ -197,17 +203,13 @@ _SIDE = (
 )  # fmt: skip
 
 
-def _substitutions(con: Engine) -> None:
-    """`res_reste`: pairs whose usual words differ on both sides, and whether the words are known to
-    say the same or the contrary.
-
-    Two words that replace each other between sources, but never inside one, are two ways to write
-    one thing (« Ltd », « Limited »). Two words that replace each other inside one source tell its
-    records apart (« Infant », « Junior »). With a single source nothing can be told.
+def _replacements(con: Engine) -> None:
+    """`res_echange`: usual words, and families of kinds, of one name that the other name of a pair
+    has not, each with each of those that it has instead.
     """
     con.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE res_reste AS
+        """
+        CREATE OR REPLACE TEMP TABLE res_echange AS
         WITH paires AS (
             SELECT a, b, meme_source FROM res_compare
             WHERE reste = 'deux_cotes' AND nom NOT IN ('desaccord', 'muet')
@@ -222,30 +224,50 @@ def _substitutions(con: Engine) -> None:
         ), autres AS (
             SELECT p.a, p.b, y.mot AS mot_b FROM paires p
             JOIN mots y ON y.rid = p.b ANTI JOIN mots x ON x.rid = p.a AND x.mot = y.mot
-        ), echanges AS (
-            SELECT a, b, meme_source, least(mot_a, mot_b) AS un, greatest(mot_a, mot_b) AS deux
-            FROM seuls JOIN autres USING (a, b)
-        ), parts AS (
-            {SOURCES}
-        ), comptes AS (
-            SELECT un, deux, count(*) FILTER (meme_source) AS dedans,
-                   count(*) FILTER (NOT meme_source) AS dehors
-            FROM echanges GROUP BY un, deux
-        ), sens AS (
-            SELECT un, deux,
-                   CASE WHEN p.dedans > 0.9 OR c.dedans + dehors < {_SEEN} THEN 'inconnu'
-                        WHEN c.dedans * (1 - p.dedans) < {_SYNONYM} * dehors * p.dedans
-                            THEN 'meme'
-                        ELSE 'contraire' END AS sens
-            FROM comptes c, parts p
         )
-        SELECT a, b, CASE WHEN bool_or(sens = 'contraire') THEN 'contraire'
-                          WHEN bool_and(sens = 'meme') THEN 'un_cote'
+        SELECT a, b, meme_source, least(mot_a, mot_b) AS un, greatest(mot_a, mot_b) AS deux
+        FROM seuls JOIN autres USING (a, b)
+        """
+    )
+
+
+def _senses(con: Engine) -> None:
+    """`res_sens`: two words known to say the same, or the contrary.
+
+    Two words that replace each other between sources, but never inside one, are two ways to write
+    one thing (« Ltd », « Limited »). Two words that replace each other inside one source tell its
+    records apart (« Infant », « Junior »). With a single source nothing can be told.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_sens AS
+        SELECT un, deux,
+               CASE WHEN dedans * (1 - part) < {_SYNONYM} * dehors * part THEN 'meme'
+                    ELSE 'contraire' END AS sens
+        FROM (SELECT un, deux, count(*) FILTER (meme_source) AS dedans,
+                     count(*) FILTER (NOT meme_source) AS dehors
+              FROM res_echange GROUP BY un, deux),
+             (SELECT dedans AS part FROM res_total)
+        WHERE part <= 0.9 AND dedans + dehors >= {_SEEN}
+        """
+    )
+
+
+def _substitutions(con: Engine) -> None:
+    """`res_reste`: pairs whose usual words differ on both sides, and whether the words are known to
+    say the same or the contrary.
+    """
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE res_reste AS
+        SELECT a, b, CASE WHEN bool_or(coalesce(sens = 'contraire', false)) THEN 'contraire'
+                          WHEN bool_and(coalesce(sens = 'meme', false)) THEN 'un_cote'
                           ELSE 'deux_cotes' END AS reste
-        FROM echanges JOIN sens USING (un, deux)
+        FROM res_echange LEFT JOIN res_sens USING (un, deux)
         GROUP BY a, b
         """
     )
+    con.execute("DROP TABLE res_echange")
 
 
 _SEEN = 5
@@ -454,7 +476,7 @@ def _levels() -> str:
     ) i ON i.a = mesures.a AND i.b = mesures.b
     LEFT JOIN res_type ta ON ta.source = x_source AND ta.type = y_type
     LEFT JOIN res_type tb ON tb.source = y_source AND tb.type = x_type,
-         (SELECT count(DISTINCT source) AS n_sources FROM res_fiche)
+         (SELECT sources AS n_sources FROM res_total)
     )
     SELECT * FROM niveaux WHERE NOT {_HOPELESS}
     """

@@ -1,6 +1,8 @@
 """What of a record is compared: words with their rarity, street, locality, point, contacts.
 
-Four tables are made, in the connection, from any table of records:
+What one record tells depends on that record and on what all of them together teach (`LEARNT`): how
+rare a word is, how many names share an address. The two are kept apart, so that a few records can
+be prepared again by what was learnt before. Four tables are made, in the connection:
 
 `res_fiche`, one row per record: `rid` (0, 1… in the order of source and key), `source`, `cle`,
 `nom`; the name without spaces and empty words `noyau`, its distinctive part `propre`, its
@@ -82,17 +84,49 @@ LONGEST_NAME = 300
 """Characters of a name, and of an address, that are compared."""
 
 
-def prepare(con: duckdb.DuckDBPyConnection, records: str) -> int:
-    """Make `res_fiche` and `res_mot` from a table of records. Returns the number of records."""
+LEARNT = (
+    "res_total", "res_frequence", "res_point", "res_dense_adresse", "res_dense_voie",
+    "res_dense_numero", "res_dense_commune", "res_dense_point", "res_dense_cellule",
+)  # fmt: skip
+"""Tables of what all records together teach about each."""
+
+NUMBER_STEP = 1 << 20
+"""Between the numbers of two records, so that others can come between them and keep the order."""
+
+
+def number(con: duckdb.DuckDBPyConnection, records: str) -> None:
+    """Make `res_numero` (source, cle_source, rid): `rid` grows in the order of source and key."""
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_numero AS
+        SELECT CAST(source AS VARCHAR) AS source, CAST(cle_source AS VARCHAR) AS cle_source,
+               ((row_number() OVER (ORDER BY CAST(source AS VARCHAR), CAST(cle_source AS VARCHAR))
+                 - 1) * {NUMBER_STEP})::BIGINT AS rid
+        FROM {records}
+        """
+    )
+
+
+def prepare(con: duckdb.DuckDBPyConnection, records: str, *, learn: bool = True) -> None:
+    """Make `res_fiche`, `res_mot`, `res_famille` and `res_identifiant` from a table of records.
+
+    `learn` makes `LEARNT` and `res_numero` (see `number`) too; else they must be there, and only
+    the records that have a number are prepared.
+    """
+    if learn:
+        number(con, records)
     _select(con, records)
     _names(con)
     _addresses(con)
-    _points(con)
-    _density(con)
+    if learn:
+        _total(con)
+        _frequencies(con)
+        _points(con)
+    _words(con)
+    if learn:
+        _density(con)
     _records(con)
     _identifiers(con)
-    row = con.execute("SELECT count(*) FROM res_fiche").fetchone()
-    return int(row[0]) if row else 0
 
 
 def _alternation(words: Iterable[str]) -> str:
@@ -118,7 +152,7 @@ _MARKUP = r"<[^>]*>|&[a-zA-Z#0-9]+;"
 
 
 def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
-    """One typed row per record; blank texts become NULL; `rid` follows source and key."""
+    """`res_brut`: one typed row per record; blank texts become NULL."""
     present = {
         row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {records}").fetchall()
     }
@@ -141,19 +175,20 @@ def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE res_brut AS
-        SELECT (row_number() OVER (ORDER BY source, cle_source) - 1)::BIGINT AS rid, *
+        SELECT rid, r.*
                REPLACE (
                    CASE WHEN abs(latitude) <= 90 AND abs(longitude) <= 180
                         AND NOT (latitude = 0 AND longitude = 0) THEN latitude END AS latitude,
                    CASE WHEN abs(latitude) <= 90 AND abs(longitude) <= 180
                         AND NOT (latitude = 0 AND longitude = 0) THEN longitude END AS longitude)
-        FROM (SELECT {", ".join(parts)} FROM {records})
+        FROM (SELECT {", ".join(parts)} FROM {records}) r JOIN res_numero USING (source, cle_source)
+        ORDER BY rid
         """
     )
 
 
 def _names(con: duckdb.DuckDBPyConnection) -> None:
-    """`res_nom`, one row per record, and `res_mot`, one per distinct word of a name."""
+    """`res_nom`, one row per record."""
     kinds = _alternation({phrase for family in v.KINDS.values() for phrase in family})
     empty = _alternation(v.EMPTY_WORDS | v.LEGAL_FORMS)
     usual = _alternation(v.COMMON_WORDS)
@@ -199,32 +234,64 @@ def _names(con: duckdb.DuckDBPyConnection) -> None:
         FROM sans
         """
     )
-    usual_list = ", ".join(f"'{word}'" for word in sorted(v.COMMON_WORDS))
+
+
+def _total(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_total`: how many records and sources there are, and the share `dedans` of the pairs of
+    records, drawn at random, that come from one source.
+    """
+    con.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE res_total AS
+        SELECT coalesce(sum(n), 0)::BIGINT AS fiches, count(*) AS sources,
+               coalesce(sum(n * n) / (sum(n) * sum(n)), 1) AS dedans
+        FROM (SELECT count(*)::DOUBLE AS n FROM res_brut GROUP BY source)
+        """
+    )
+
+
+_WORDS = "SELECT DISTINCT rid, c, unnest(string_split(reste, ' ')) AS mot FROM res_nom"
+
+
+def _frequencies(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_frequence`: in how many names each word is met, and whether it names a commune."""
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_frequence AS
+        WITH frequences AS (
+            SELECT mot, count(*) AS df FROM ({_WORDS}) WHERE mot <> '' GROUP BY mot
+        ), villes AS (
+            SELECT DISTINCT trim(c) AS mot FROM res_nom WHERE length(c) > 4
+            GROUP BY c HAVING count(*) >= {TOWN_RECORDS}
+        )
+        SELECT mot, df, mot IN (SELECT mot FROM villes) AS ville FROM frequences
+        """
+    )
+
+
+def _words(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_mot`, one row per distinct word of a name."""
+    usual = ", ".join(f"'{word}'" for word in sorted(v.COMMON_WORDS))
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE res_mot AS
         WITH mots AS (
-            SELECT DISTINCT rid, mot, contains(c, ' ' || mot || ' ') AS lieu FROM (
-                SELECT rid, c, unnest(string_split(reste, ' ')) AS mot FROM res_nom)
-            WHERE mot <> ''
-        ), frequences AS (SELECT mot, count(*) AS df FROM mots GROUP BY mot
-        ), total AS (SELECT count(*) AS n FROM res_nom
-        ), villes AS (
-            SELECT DISTINCT trim(c) AS mot FROM res_nom WHERE length(c) > 4
-            GROUP BY c HAVING count(*) >= {TOWN_RECORDS}
+            SELECT rid, mot, contains(c, ' ' || mot || ' ') AS lieu FROM ({_WORDS}) WHERE mot <> ''
         ), rares AS (
-            SELECT mot, greatest(50, round(100 * log2(({BACKGROUND_RECORDS} + n) / (df + 1))))
-                       ::INTEGER AS bits,
-                   mot IN ({usual_list}) OR mot IN (SELECT mot FROM villes) AS usuel,
-                   df >= greatest({COMMON_RECORDS}, {COMMON_SHARE} * n) AS frequent
-            FROM frequences, total
+            SELECT m.rid, m.mot, m.lieu, m.mot IN ({usual}) OR coalesce(f.ville, false) AS usuel,
+                   coalesce(f.df, 0) AS df, n,
+                   greatest(50, round(100 * log2(({BACKGROUND_RECORDS} + n)
+                                                 / (coalesce(f.df, 0) + 1))))::INTEGER AS bits
+            FROM mots m LEFT JOIN res_frequence f USING (mot), (SELECT fiches AS n FROM res_total)
         )
-        SELECT m.rid, m.mot,
-               CASE WHEN lieu THEN 'lieu' WHEN usuel OR frequent THEN 'courant' ELSE 'propre' END
-                   AS role,
+        SELECT rid, mot,
+               CASE WHEN lieu THEN 'lieu'
+                    WHEN usuel OR df >= greatest({COMMON_RECORDS}, {COMMON_SHARE} * n)
+                        THEN 'courant'
+                    ELSE 'propre' END AS role,
                CASE WHEN lieu THEN least(bits, {MAX_BITS["lieu"]})
                     WHEN usuel THEN least(bits, {MAX_BITS["courant"]}) ELSE bits END AS bits
-        FROM mots m JOIN rares USING (mot)
+        FROM rares
         """
     )
 
@@ -329,48 +396,36 @@ def _points(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+_SITUATED = """
+    SELECT a.rid, coalesce(ville, insee, cp) AS lieu, voie, numero, noyau,
+           CASE WHEN s.la IS NULL THEN latitude END AS lat, longitude AS lon
+    FROM res_adresse a JOIN res_nom n USING (rid) JOIN res_brut b USING (rid)
+    LEFT JOIN res_point s ON s.la = round(latitude, 5) AND s.lo = round(longitude, 5)
+"""
+_CELL = "floor(lat / 0.005)::INT AS la, floor(lon / 0.007)::INT AS lo"
+
+
 def _density(con: duckdb.DuckDBPyConnection) -> None:
-    """`res_dense`: how many names share the address, the street, the commune, the cell."""
-    con.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE res_dense AS
-        WITH base AS (
-            SELECT a.rid, coalesce(ville, insee, cp) AS lieu, voie, numero, noyau,
-                   CASE WHEN s.la IS NULL THEN latitude END AS lat, longitude AS lon
-            FROM res_adresse a JOIN res_nom n USING (rid) JOIN res_brut b USING (rid)
-            LEFT JOIN res_point s ON s.la = round(latitude, 5) AND s.lo = round(longitude, 5)
-        ), adresses AS (
-            SELECT lieu, voie, numero, count(DISTINCT noyau) AS n FROM base
-            WHERE voie IS NOT NULL GROUP BY ALL HAVING count(*) > 1
-        ), voies AS (
-            SELECT lieu, voie, count(DISTINCT noyau) AS n FROM base
-            WHERE voie IS NOT NULL GROUP BY ALL HAVING count(*) > 1
-        ), numeros AS (
-            SELECT voie, numero, count(DISTINCT noyau) AS n FROM base
-            WHERE voie IS NOT NULL AND numero IS NOT NULL GROUP BY ALL HAVING count(*) > 1
-        ), communes AS (
-            SELECT lieu, count(*) AS n FROM base WHERE lieu IS NOT NULL GROUP BY ALL
-        ), points AS (
-            SELECT lat, lon, count(DISTINCT noyau) AS n FROM base
-            WHERE lat + lon IS NOT NULL GROUP BY ALL HAVING count(*) > 2
-        ), cellules AS (
-            SELECT floor(lat / 0.005)::INT AS la, floor(lon / 0.007)::INT AS lo, count(*) AS n
-            FROM base WHERE lat + lon IS NOT NULL GROUP BY ALL
+    """`res_dense_*`: how many names share each address, street, number, commune, point, cell; from
+    two, since one is what is not there.
+    """
+    names = "count(DISTINCT noyau)::INTEGER AS n"
+    counted = {
+        "adresse": f"SELECT lieu, voie, numero, {names} FROM res_situee WHERE voie IS NOT NULL",
+        "voie": f"SELECT lieu, voie, {names} FROM res_situee WHERE voie IS NOT NULL",
+        "numero": f"SELECT voie, numero, {names} FROM res_situee"
+        " WHERE voie IS NOT NULL AND numero IS NOT NULL",
+        "commune": "SELECT lieu, count(*)::INTEGER AS n FROM res_situee WHERE lieu IS NOT NULL",
+        "point": f"SELECT lat, lon, {names} FROM res_situee WHERE lat + lon IS NOT NULL",
+        "cellule": f"SELECT {_CELL}, count(*)::INTEGER AS n FROM res_situee"
+        " WHERE lat + lon IS NOT NULL",
+    }
+    con.execute(f"CREATE OR REPLACE TEMP TABLE res_situee AS {_SITUATED}")
+    for kind, query in counted.items():
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE res_dense_{kind} AS {query} GROUP BY ALL HAVING n > 1"
         )
-        SELECT b.rid, coalesce(o.n, 1)::INTEGER AS n_point,
-               coalesce(a.n, 1)::INTEGER AS n_adresse, coalesce(v.n, 1)::INTEGER AS n_voie,
-               coalesce(u.n, 1)::INTEGER AS n_numero,
-               coalesce(c.n, 1)::INTEGER AS n_commune, coalesce(k.n, 1)::INTEGER AS n_cellule
-        FROM base b
-        LEFT JOIN adresses a ON a.lieu = b.lieu AND a.voie = b.voie AND a.numero = b.numero
-        LEFT JOIN voies v ON v.lieu = b.lieu AND v.voie = b.voie
-        LEFT JOIN numeros u ON u.voie = b.voie AND u.numero = b.numero
-        LEFT JOIN points o ON o.lat = b.lat AND o.lon = b.lon
-        LEFT JOIN communes c ON c.lieu = b.lieu
-        LEFT JOIN cellules k
-            ON k.la = floor(b.lat / 0.005)::INT AND k.lo = floor(b.lon / 0.007)::INT
-        """
-    )
+    con.execute("DROP TABLE res_situee")
 
 
 def _families() -> str:
@@ -445,6 +500,18 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
                    lower(regexp_replace(regexp_extract(site_web,
                        '^\s*(?:[A-Za-z]+:/*)?[^/\s;|]+(/[^\s;|]+)', 1), '/+$', '')) AS chemin
             FROM res_brut WHERE site_web IS NOT NULL
+        ), dense AS (
+            SELECT s.rid, coalesce(o.n, 1) AS n_point, coalesce(a.n, 1) AS n_adresse,
+                   coalesce(v.n, 1) AS n_voie, coalesce(u.n, 1) AS n_numero,
+                   coalesce(c.n, 1) AS n_commune, coalesce(k.n, 1) AS n_cellule
+            FROM (SELECT *, {_CELL} FROM ({_SITUATED})) s
+            LEFT JOIN res_dense_adresse a
+                ON a.lieu = s.lieu AND a.voie = s.voie AND a.numero = s.numero
+            LEFT JOIN res_dense_voie v ON v.lieu = s.lieu AND v.voie = s.voie
+            LEFT JOIN res_dense_numero u ON u.voie = s.voie AND u.numero = s.numero
+            LEFT JOIN res_dense_point o ON o.lat = s.lat AND o.lon = s.lon
+            LEFT JOIN res_dense_commune c ON c.lieu = s.lieu
+            LEFT JOIN res_dense_cellule k ON k.la = s.la AND k.lo = s.lo
         ), tels AS (
             SELECT rid, regexp_replace(translate(telephone, '０１２３４５６７８９', '0123456789'),
                                        '[^0-9]', '', 'g') AS chiffres
@@ -492,7 +559,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             LEFT JOIN web w USING (rid)
             LEFT JOIN tels h USING (rid)
             LEFT JOIN res_point s ON s.la = round(b.latitude, 5) AND s.lo = round(b.longitude, 5)
-            JOIN res_dense d USING (rid)
+            JOIN dense d USING (rid)
         )
         SELECT * REPLACE ({codes}),
                genre & {_mask(v.HOST_KINDS)} <> 0 AS heberge,

@@ -26,7 +26,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lowtech_data.resolve.compare import SOURCES, Engine
+from lowtech_data.resolve.compare import Engine
 
 STORIES = ("identique", "voisin", "antenne")
 """Stories whose looks are parameters; the fourth, chance, is counted."""
@@ -242,17 +242,55 @@ class Model:
     levels: Mapping[str, Levels] = field(default_factory=lambda: PRIOR)
 
 
-def score_pairs(con: Engine) -> Model:
-    """Make `res_score` from `res_compare`: `score`, `decision`, `predicat`, `motif`, `conflit` and
-    what each comparison adds, one row per candidate pair. `conflit` says that the two can never be
-    in one cluster. Returns the fitted model.
+def score_pairs(con: Engine, model: Model | None = None) -> Model:
+    """Make `res_score` from `res_compare`: `score`, `veto`, `decision`, `predicat`, `motif`,
+    `conflit` and what each comparison adds, one row per candidate pair, each for itself: see
+    `settle_rivals`. `conflit` says that the two can never be in one cluster. The model is fitted to
+    these pairs unless one is given. Returns it.
     """
-    row = con.execute(SOURCES).fetchone()
-    records, same_source = (int(row[0] or 0), float(row[1] or 1)) if row else (0, 1.0)
-    _count_chance(con, records)
-    model = _fitted(con, Model(records, same_source))
-    con.execute(f"CREATE OR REPLACE TEMP TABLE res_score AS {_decisions(model)}")
+    if model is None:
+        row = con.execute("SELECT fiches, dedans FROM res_total").fetchone()
+        records, same_source = (int(row[0]), float(row[1])) if row else (0, 1.0)
+        _count_chance(con, records)
+        model = _fitted(con, Model(records, same_source))
+    else:
+        _count_chance(con, model.records)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE res_score AS {_scored(model)}")
+    con.execute("DROP TABLE res_hasard")
     return model
+
+
+def settle_rivals(con: Engine, scores: str = "res_score") -> None:
+    """Keep, in a table of all scored pairs, from being merged by rule those between two sources of
+    which one record has a partner much better in the other's source; and give back what only a
+    rival that is gone kept apart.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_rival AS
+        WITH merites AS (
+            SELECT a, b, score, source_a, source_b, source FROM {scores}
+            WHERE score >= {SAME_BITS} AND coalesce(veto, '{_RIVALLED}') = '{_RIVALLED}'
+        ), meilleurs AS (
+            SELECT rid, source, max(score) AS score FROM (
+                SELECT a AS rid, source_b AS source, score FROM merites
+                UNION ALL SELECT b, source_a, score FROM merites)
+            GROUP BY rid, source HAVING count(*) > 1
+        )
+        SELECT m.a, m.b FROM merites m
+        LEFT JOIN meilleurs ma ON ma.rid = m.a AND ma.source = m.source_b
+        LEFT JOIN meilleurs mb ON mb.rid = m.b AND mb.source = m.source_a
+        WHERE m.source = 'autre' AND greatest(ma.score, mb.score) >= m.score + {RIVAL_BITS};
+        CREATE OR REPLACE TEMP TABLE res_revirement AS
+        SELECT s.* EXCLUDE ({", ".join(_OUTCOME)})
+               REPLACE (CASE WHEN r.a IS NOT NULL THEN '{_RIVALLED}' END AS veto)
+        FROM {scores} s LEFT JOIN res_rival r ON r.a = s.a AND r.b = s.b
+        WHERE (r.a IS NOT NULL) <> (coalesce(s.veto, '') = '{_RIVALLED}');
+        UPDATE {scores} s SET veto = d.veto, {", ".join(f"{c} = d.{c}" for c in _OUTCOME)}
+        FROM ({_decided("res_revirement")}) d WHERE d.a = s.a AND d.b = s.b;
+        DROP TABLE res_rival; DROP TABLE res_revirement
+        """
+    )
 
 
 def explanation(model: Model, keys: str) -> str:
@@ -493,7 +531,12 @@ def _inside(model: Model, seen: Mapping[str, tuple[float, ...]]) -> Levels:
     return {"meme": (times, 1.0, 1.0), "autre": (between, 1.0, 1.0)}
 
 
-def _decisions(model: Model) -> str:
+_RIVALLED = "mieux_ailleurs"
+_OUTCOME = ("decision", "predicat", "motif", "conflit")
+
+
+def _scored(model: Model) -> str:
+    """SQL of the pairs with their score and what is decided of each for itself."""
     highest = "greatest(l_voisin, l_antenne, l_hasard)"
     others = " + ".join(
         f"pow(2, l_{story} - {highest})" for story in ("voisin", "antenne", "hasard")
@@ -503,57 +546,52 @@ def _decisions(model: Model) -> str:
              for story, share in zip(STORIES, model.partners, strict=True)}  # fmt: skip
     return f"""
         WITH histoires AS ({_explained(model, "res_hasard")}
-        ), cotes AS MATERIALIZED (
-            SELECT *, round(l_identique - {highest} - log2({others})
-                            + CASE WHEN identifiant THEN {IDENTIFIER_BITS} ELSE 0 END
-                            + CASE WHEN un_seul_itinerant THEN {ITINERANT_BITS} ELSE 0 END, 2)
-                       AS score,
+        ), cotes AS (
+            SELECT *,
                    CASE WHEN identifiant AND nom NOT IN ('desaccord', 'muet') AND genre <> 'oppose'
                             THEN NULL {vetoes} END AS veto,
                    CASE WHEN l_hasard >= l_voisin AND l_hasard >= l_antenne THEN 'hasard'
                         WHEN l_voisin >= l_antenne THEN 'voisin' ELSE 'antenne' END AS contre
             FROM histoires
-        ), merites AS (
-            SELECT a, b, score, source_a, source_b FROM cotes
-            WHERE score >= {SAME_BITS} AND veto IS NULL
-        ), meilleurs AS (
-            SELECT rid, source, max(score) AS score FROM (
-                SELECT a AS rid, source_b AS source, score FROM merites
-                UNION ALL SELECT b, source_a, score FROM merites)
-            GROUP BY rid, source HAVING count(*) > 1
-        ), departages AS (
-            SELECT c.* REPLACE (coalesce(c.veto, CASE
-                WHEN greatest(ma.score, mb.score) >= c.score + {RIVAL_BITS} AND c.source = 'autre'
-                    AND c.score >= {SAME_BITS} THEN 'mieux_ailleurs' END) AS veto)
-            FROM cotes c
-            LEFT JOIN meilleurs ma ON ma.rid = c.a AND ma.source = c.source_b
-            LEFT JOIN meilleurs mb ON mb.rid = c.b AND mb.source = c.source_a
-        ), decides AS (
-            SELECT *,
-                   CASE WHEN score >= {SAME_BITS} AND veto IS NULL THEN 'identique'
-                        WHEN {_HOSTED} THEN 'lie'
-                        WHEN score >= {REVIEW_BITS} AND NOT {_VAIN} THEN 'a_revoir'
-                        WHEN {_BRANCH} THEN 'lie'
-                        ELSE 'distinct' END AS decision
-            FROM departages
+        ), notes AS (
+            SELECT *, round(l_identique - {highest} - log2({others})
+                            + CASE WHEN identifiant THEN {IDENTIFIER_BITS} ELSE 0 END
+                            + CASE WHEN un_seul_itinerant THEN {ITINERANT_BITS} ELSE 0 END, 2)
+                       AS score,
+                   round({prior["identique"]:.4f} - CASE contre
+                       WHEN 'voisin' THEN {prior["voisin"]:.4f} + fois_voisin
+                       WHEN 'antenne' THEN {prior["antenne"]:.4f} + fois_antenne ELSE 0 END, 2)
+                       AS depart,
+                   round(- log2({others}), 2) AS autres
+            FROM cotes
+        ), parts AS (
+            SELECT * EXCLUDE (l_identique, l_voisin, l_antenne, l_hasard) FROM notes
         )
-        SELECT * EXCLUDE (l_identique, l_voisin, l_antenne, l_hasard, source_a, source_b),
-               round({prior["identique"]:.4f} - CASE contre
-                   WHEN 'voisin' THEN {prior["voisin"]:.4f} + fois_voisin
-                   WHEN 'antenne' THEN {prior["antenne"]:.4f} + fois_antenne ELSE 0 END, 2)
-                   AS depart,
-               round(- log2({others}), 2) AS autres,
-               CASE WHEN decision = 'identique' THEN NULL
-                    WHEN lieu IN {_ADDRESS} AND (decision = 'lie' OR veto = 'chez_un_hote')
-                        THEN 'heberge_par'
-                    WHEN decision = 'lie' THEN 'antenne_de'
-                    WHEN decision = 'a_revoir' AND lieu IN {_ELSEWHERE} AND nom IN {_NAMED}
-                        THEN 'demenage' END AS predicat,
+        {_decided("parts")}
+    """
+
+
+def _decided(pairs: str) -> str:
+    """SQL of scored pairs with what is decided of them: the columns `_OUTCOME`."""
+    return f"""
+        SELECT *, CASE WHEN decision = 'identique' THEN NULL
+                       WHEN lieu IN {_ADDRESS} AND (decision = 'lie' OR veto = 'chez_un_hote')
+                           THEN 'heberge_par'
+                       WHEN decision = 'lie' THEN 'antenne_de'
+                       WHEN decision = 'a_revoir' AND lieu IN {_ELSEWHERE} AND nom IN {_NAMED}
+                           THEN 'demenage' END AS predicat,
                CASE WHEN decision = 'identique'
                         THEN CASE WHEN identifiant THEN 'identifiant_partage' ELSE 'concordance' END
                     WHEN veto IS NOT NULL THEN veto
                     WHEN score >= {SAME_BITS} THEN 'concordance' ELSE contre END AS motif,
                coalesce({_FIRM}, false) OR (score < {CONFLICT_BITS} AND veto IS NOT NULL)
                    AS conflit
-        FROM decides
+        FROM (
+            SELECT *,
+                   CASE WHEN score >= {SAME_BITS} AND veto IS NULL THEN 'identique'
+                        WHEN {_HOSTED} THEN 'lie'
+                        WHEN score >= {REVIEW_BITS} AND NOT {_VAIN} THEN 'a_revoir'
+                        WHEN {_BRANCH} THEN 'lie'
+                        ELSE 'distinct' END AS decision
+            FROM {pairs})
     """

@@ -30,7 +30,9 @@ from sqlglot import expressions as e
 from lowtech_data.resolve.compare import compare_pairs
 from lowtech_data.resolve.score import Model, score_pairs
 
-_HANDED = ("res_candidat", "res_fiche", "res_mot", "res_famille", "res_identifiant")
+_HANDED = (
+    "res_candidat", "res_fiche", "res_mot", "res_famille", "res_identifiant", "res_total",
+)  # fmt: skip
 """What `compare` and `score` read of what DuckDB has prepared."""
 
 _SETTINGS = {"spark.sql.ansi.enabled": "true", "spark.sql.caseSensitive": "false"}
