@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -20,10 +22,11 @@ from lowtech_data.resolve.cluster import (
 from lowtech_data.resolve.compare import compare_pairs
 from lowtech_data.resolve.decisions import Decision, Decisions
 from lowtech_data.resolve.features import prepare
+from lowtech_data.resolve.incremental import opened
 from lowtech_data.resolve.score import (
-    NEAR_BITS,
+    TOLD,
     Model,
-    explanation,
+    explain_pairs,
     score_pairs,
     settle_rivals,
 )
@@ -81,30 +84,54 @@ def match(
     decisions: Decisions | None = None,
     progress: Progress | None = None,
     scoring: Scoring | None = None,
+    state: Path | None = None,
 ) -> Matching:
     """Match the records of a DuckDB table or view.
 
     Columns are those of `features.COLUMNS`; `source`, `cle_source` and `nom` must be there.
     `decisions` win over rules. Temporary tables `res_*` are made in the connection and dropped.
-    `scoring` compares and scores elsewhere than in the connection (`spark.score_on_spark`).
+    `scoring` compares and scores elsewhere than in the connection (`spark.score_on_spark`). `state`
+    is a file where this run is kept, and that of the former one when there is one: what has not
+    changed since is then not compared again (`incremental`).
 
     Raises `MatchError` when a name or key is missing or a key is repeated.
     """
     tell = progress or (lambda _: None)
     decisions = decisions or Decisions()
     _check(con, records_table)
+    with ExitStack() as stack:
+        kept = stack.enter_context(opened(con, state)) if state else None
+        blocking = kept.resume(records_table, tell) if kept else None
+        if blocking is None:
+            blocking, model = _compared(con, records_table, scoring or _score, tell)
+            if kept:
+                kept.keep(records_table, model)
+        return _concluded(con, blocking, decisions, tell)
+
+
+def _compared(
+    con: duckdb.DuckDBPyConnection, records_table: str, scoring: Scoring, tell: Progress
+) -> tuple[Blocking, Model]:
+    """Make `res_score` and `res_details` from all records."""
     tell("préparation")
     prepare(con, records_table)
     tell("paires candidates")
     blocking = block(con)
     tell(f"comparaison de {blocking.pairs} paires")
-    model = (scoring or _score)(con)
+    model = scoring(con)
     settle_rivals(con)
+    explain_pairs(con, model, key_names("cles"))
+    return blocking, model
+
+
+def _concluded(
+    con: duckdb.DuckDBPyConnection, blocking: Blocking, decisions: Decisions, tell: Progress
+) -> Matching:
     tell("groupes")
     numbers = _numbers(con, decisions)
     clusters = _cluster(con, decisions, numbers)
     result = Matching(
-        pairs=_pairs(con, clusters, decisions, numbers, model),
+        pairs=_pairs(con, clusters, decisions, numbers),
         clusters=_clusters(con, clusters),
         warnings=_warnings(con, clusters, decisions, numbers, blocking),
         blocking=blocking,
@@ -213,7 +240,6 @@ def _pairs(
     clusters: Clusters,
     decisions: Decisions,
     numbers: dict[str, int],
-    model: Model,
 ) -> pa.Table:
     refused = pa.table(
         {
@@ -247,18 +273,18 @@ def _pairs(
         "CREATE OR REPLACE TEMP TABLE res_label AS SELECT rid, coalesce(label, rid) AS label"
         " FROM (SELECT rid FROM res_fiche) LEFT JOIN res_label_arrow USING (rid)"
     )
-    table = con.sql(_pairs_sql(model)).to_arrow_table()
+    table = con.sql(_pairs_sql()).to_arrow_table()
     for name in ("res_refus", "res_humain", "res_label_arrow"):
         con.unregister(name)
     return table.cast(PAIRS_SCHEMA)
 
 
-def _pairs_sql(model: Model) -> str:
+def _pairs_sql() -> str:
     return f"""
     WITH toutes AS (
         SELECT coalesce(s.a, h.a) AS a, coalesce(s.b, h.b) AS b, s.* EXCLUDE (a, b),
                r.refus, h.humain, h.humain_predicat, h.humain_motif
-        FROM (SELECT * FROM res_score WHERE decision <> 'distinct' OR score >= {NEAR_BITS}) s
+        FROM (SELECT a, b, score, decision, predicat, motif FROM res_score WHERE {TOLD}) s
         LEFT JOIN res_refus r ON r.a = s.a AND r.b = s.b
         FULL JOIN res_humain h ON h.a = s.a AND h.b = s.b
     ), situees AS (
@@ -294,9 +320,9 @@ def _pairs_sql(model: Model) -> str:
                 WHEN p.refus IS NOT NULL THEN p.refus
                 WHEN p.rang > dernier THEN 'hors_file'
                 WHEN p.finale <> p.decision THEN 'meme_groupe' ELSE p.motif END AS motif,
-           CASE WHEN p.score IS NOT NULL
-                THEN {explanation(model, key_names("cles"))}::VARCHAR END AS details
-    FROM finales p JOIN (SELECT rid, source AS src, cle FROM res_fiche) x ON x.rid = p.a
+           d.details
+    FROM finales p LEFT JOIN res_details d ON d.a = p.a AND d.b = p.b
+    JOIN (SELECT rid, source AS src, cle FROM res_fiche) x ON x.rid = p.a
     JOIN (SELECT rid, source AS src, cle FROM res_fiche) y ON y.rid = p.b
     ORDER BY p.a, p.b
     """
@@ -361,8 +387,13 @@ def _warnings(
 
 def _drop(con: duckdb.DuckDBPyConnection) -> None:
     names = con.execute(
-        "SELECT table_name FROM duckdb_tables()"
-        " WHERE temporary AND starts_with(table_name, 'res_') ORDER BY table_name"
+        """
+        SELECT 'VIEW', view_name FROM duckdb_views()
+        WHERE temporary AND starts_with(view_name, 'res_')
+        UNION ALL
+        SELECT 'TABLE', table_name FROM duckdb_tables()
+        WHERE temporary AND starts_with(table_name, 'res_') ORDER BY ALL
+        """
     ).fetchall()
-    for (name,) in names:
-        con.execute(f"DROP TABLE {name}")
+    for kind, name in names:
+        con.execute(f"DROP {kind} {name}")

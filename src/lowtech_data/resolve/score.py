@@ -143,6 +143,8 @@ REVIEW_BITS = -5.0
 """From here a pair may go to people."""
 NEAR_BITS = -8.0
 """From here a distinct pair is kept, to be seen; below it is obvious."""
+TOLD = f"(decision <> 'distinct' OR score >= {NEAR_BITS})"
+"""SQL: scored pairs that are told, with the parts of their score."""
 CONFLICT_BITS = -8.0
 """Below, two records under a veto can never be in one cluster."""
 
@@ -263,7 +265,8 @@ def score_pairs(con: Engine, model: Model | None = None) -> Model:
 def settle_rivals(con: Engine, scores: str = "res_score") -> None:
     """Keep, in a table of all scored pairs, from being merged by rule those between two sources of
     which one record has a partner much better in the other's source; and give back what only a
-    rival that is gone kept apart.
+    rival that is gone kept apart. Leaves the pairs of which the decision changed in
+    `res_revirement`.
     """
     con.execute(
         f"""
@@ -288,16 +291,28 @@ def settle_rivals(con: Engine, scores: str = "res_score") -> None:
         WHERE (r.a IS NOT NULL) <> (coalesce(s.veto, '') = '{_RIVALLED}');
         UPDATE {scores} s SET veto = d.veto, {", ".join(f"{c} = d.{c}" for c in _OUTCOME)}
         FROM ({_decided("res_revirement")}) d WHERE d.a = s.a AND d.b = s.b;
-        DROP TABLE res_rival; DROP TABLE res_revirement
+        DROP TABLE res_rival
         """
     )
 
 
-def explanation(model: Model, keys: str) -> str:
+def explain_pairs(con: Engine, model: Model, keys: str, pairs: str = "res_score") -> None:
+    """Make `res_details` (a, b, details): the explanation of each scored pair that is not obvious.
+    `keys` is the SQL of the blocking keys that a pair shares.
+    """
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_details AS
+        SELECT a, b, {_explanation(model, keys)}::VARCHAR AS details
+        FROM {pairs} WHERE {TOLD}
+        """
+    )
+
+
+def _explanation(model: Model, keys: str) -> str:
     """SQL of the parts of a score, as JSON: per comparison its level and its bits, against the
     story that explains the pair best after *identique* (`contre`); the odds before any comparison
     (`depart`); what the two other stories take away (`autres_histoires`). They add up to the score.
-    `keys` is the SQL of the blocking keys that the pair shares.
     """
     parts = []
     for name, levels in model.levels.items():
