@@ -432,6 +432,12 @@ def match(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Le jour inscrit au registre ; sinon aujourd’hui.")
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fichier qui garde ce passage : le suivant ne compare que ce qui change."
+        ),
+    ] = None,
     progress: Annotated[
         bool | None,
         typer.Option(
@@ -451,6 +457,7 @@ def match(
             decisions=decisions,
             renames=read_renames([*(mapping or []), *(more or [])]),
             permanent=PermanentIds(ledger, day) if ledger else None,
+            state=state,
             progress=_steps() if progress or (progress is None and err.is_terminal) else None,
         )
     except MatchInputError as error:

@@ -127,26 +127,31 @@ def _shared_words(con: Engine) -> None:
     con.execute(
         """
         CREATE OR REPLACE TEMP TABLE res_exact AS
-        SELECT c.a, c.b,
-               coalesce(sum(least(x.bits, y.bits)) FILTER (x.role = 'propre' AND y.role = 'propre'),
+        WITH de_a AS MATERIALIZED (
+            -- Words meet inside a pair: joined by themselves first, they would be millions.
+            SELECT c.a, c.b, f.lieu, x.mot, x.role, x.bits FROM res_candidat c
+            JOIN res_mot x ON x.rid = c.a JOIN (SELECT rid, lieu FROM res_fiche) f ON f.rid = c.a
+        ), communs AS MATERIALIZED (
+            SELECT x.a, x.b, x.mot, x.lieu, x.role AS role_a, x.bits AS bits_a,
+                   y.role AS role_b, y.bits AS bits_b
+            FROM de_a x JOIN res_mot y ON y.rid = x.b AND y.mot = x.mot
+        )
+        SELECT a, b,
+               coalesce(sum(least(bits_a, bits_b)) FILTER (role_a = 'propre' AND role_b = 'propre'),
                         0)::INTEGER AS communs,
-               coalesce(max(least(x.bits, y.bits)) FILTER (x.role = 'propre' AND y.role = 'propre'),
+               coalesce(max(least(bits_a, bits_b)) FILTER (role_a = 'propre' AND role_b = 'propre'),
                         0)::INTEGER AS commun_max,
-               coalesce(sum(x.bits) FILTER (x.role = 'propre'), 0)::INTEGER AS de_a,
-               coalesce(sum(y.bits) FILTER (y.role = 'propre'), 0)::INTEGER AS de_b,
-               coalesce(sum(x.bits) FILTER (x.role = 'courant'), 0)::INTEGER AS courants_a,
-               coalesce(sum(y.bits) FILTER (y.role = 'courant'), 0)::INTEGER AS courants_b,
-               coalesce(sum(least(x.bits, y.bits)) FILTER (x.role = 'lieu' OR y.role = 'lieu'), 0)
+               coalesce(sum(bits_a) FILTER (role_a = 'propre'), 0)::INTEGER AS de_a,
+               coalesce(sum(bits_b) FILTER (role_b = 'propre'), 0)::INTEGER AS de_b,
+               coalesce(sum(bits_a) FILTER (role_a = 'courant'), 0)::INTEGER AS courants_a,
+               coalesce(sum(bits_b) FILTER (role_b = 'courant'), 0)::INTEGER AS courants_b,
+               coalesce(sum(least(bits_a, bits_b)) FILTER (role_a = 'lieu' OR role_b = 'lieu'), 0)
                    ::INTEGER AS lieux,
                coalesce(min(coalesce(l.noms, 2))
-                        FILTER (x.role = 'propre' AND y.role = 'propre'), 2)
+                        FILTER (role_a = 'propre' AND role_b = 'propre'), 2)
                    ::INTEGER AS locaux
-        FROM res_candidat c
-        JOIN res_mot x ON x.rid = c.a
-        JOIN res_mot y ON y.rid = c.b AND y.mot = x.mot
-        JOIN (SELECT rid, lieu FROM res_fiche) f ON f.rid = c.a
-        LEFT JOIN res_local l ON l.lieu = f.lieu AND l.mot = x.mot
-        GROUP BY c.a, c.b
+        FROM communs c LEFT JOIN res_local l ON l.lieu = c.lieu AND l.mot = c.mot
+        GROUP BY a, b
         """
     )
     con.execute(
@@ -163,13 +168,16 @@ def _shared_words(con: Engine) -> None:
         ), mots AS (
             SELECT rid, mot, bits, role, length(mot) AS l, left(mot, 1) AS i
             FROM res_mot WHERE role <> 'lieu' AND length(mot) >= 3
+        -- Words meet inside a pair: joined by their initials first, they would be millions.
+        ), de_a AS MATERIALIZED (SELECT r.b, m.*, r.a FROM reste r JOIN mots m ON m.rid = r.a
+        ), de_b AS MATERIALIZED (SELECT r.a, m.*, r.b FROM reste r JOIN mots m ON m.rid = r.b
         )
         SELECT a, b, sum(communs)::INTEGER AS communs, max(communs)::INTEGER AS commun_max,
                sum(de_a)::INTEGER AS de_a, sum(de_b)::INTEGER AS de_b,
                sum(courants_a)::INTEGER AS courants_a, sum(courants_b)::INTEGER AS courants_b,
                sum(courants)::INTEGER AS courants
         FROM (
-            SELECT r.a, r.b, x.mot,
+            SELECT x.a, x.b, x.mot,
                    max(CASE WHEN x.role = 'propre' AND y.role = 'propre'
                             THEN least(x.bits, y.bits) * 8 // 10 ELSE 0 END) AS communs,
                    max(CASE WHEN x.role = 'courant' OR y.role = 'courant'
@@ -178,9 +186,7 @@ def _shared_words(con: Engine) -> None:
                    max(CASE WHEN y.role = 'propre' THEN y.bits ELSE 0 END) AS de_b,
                    max(CASE WHEN x.role = 'courant' THEN x.bits ELSE 0 END) AS courants_a,
                    max(CASE WHEN y.role = 'courant' THEN y.bits ELSE 0 END) AS courants_b
-            FROM reste r
-            JOIN mots x ON x.rid = r.a
-            JOIN mots y ON y.rid = r.b AND y.i = x.i
+            FROM de_a x JOIN de_b y ON y.a = x.a AND y.b = x.b AND y.i = x.i
             WHERE x.mot <> y.mot
               AND NOT regexp_matches(x.mot || y.mot, '[0-9]')
               AND CASE WHEN x.mot || 's' = y.mot OR y.mot || 's' = x.mot THEN true
@@ -189,7 +195,7 @@ def _shared_words(con: Engine) -> None:
                        WHEN jaro_winkler_similarity(x.mot, y.mot) >= {_SIMILAR} THEN true
                        WHEN abs(x.l - y.l) > 1 THEN false
                        ELSE levenshtein(x.mot, y.mot) <= 1 END
-            GROUP BY r.a, r.b, x.mot)
+            GROUP BY x.a, x.b, x.mot)
         GROUP BY a, b
         """
     )

@@ -151,8 +151,8 @@ _SIGNS = r"[^\p{L}\p{N}]+"
 _MARKUP = r"<[^>]*>|&[a-zA-Z#0-9]+;"
 
 
-def typed(con: duckdb.DuckDBPyConnection, records: str) -> str:
-    """SQL of a table of records with all of `COLUMNS`, typed; blank texts are NULL."""
+def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
+    """`res_brut`: one typed row per record that has a number; blank texts become NULL."""
     present = {
         row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {records}").fetchall()
     }
@@ -172,11 +172,6 @@ def typed(con: duckdb.DuckDBPyConnection, records: str) -> str:
             parts.append(f"CASE WHEN {name} IS NOT NULL THEN [{name}] END AS {name}")
         else:
             parts.append(name)
-    return f"SELECT {', '.join(parts)} FROM {records}"
-
-
-def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
-    """`res_brut`: one typed row per record that has a number."""
     con.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE res_brut AS
@@ -186,7 +181,7 @@ def _select(con: duckdb.DuckDBPyConnection, records: str) -> None:
                         AND NOT (latitude = 0 AND longitude = 0) THEN latitude END AS latitude,
                    CASE WHEN abs(latitude) <= 90 AND abs(longitude) <= 180
                         AND NOT (latitude = 0 AND longitude = 0) THEN longitude END AS longitude)
-        FROM ({typed(con, records)}) r JOIN res_numero USING (source, cle_source)
+        FROM (SELECT {", ".join(parts)} FROM {records}) r JOIN res_numero USING (source, cle_source)
         ORDER BY rid
         """
     )

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lowtech_data.files import new_directory, sync
-from lowtech_data.resolve import MatchError, match
+from lowtech_data.resolve import MatchError, StateError, match
 from lowtech_data.resolve.decisions import PAIR_KINDS, Decisions
 from lowtech_data.resolve.features import COLUMNS
 from lowtech_data.resolve.identity import Key, Ledger, LedgerError, advance
@@ -131,6 +131,7 @@ class _Request:
     decisions: Path | None = None
     renames: Mapping[str, str] = field(default_factory=dict)
     permanent: PermanentIds | None = None
+    state: Path | None = None
 
     @property
     def outputs(self) -> list[Path]:
@@ -142,7 +143,7 @@ class _Request:
     def files(self) -> list[Path]:
         """Every file that is read or written."""
         ledger = self.permanent.ledger if self.permanent else None
-        given = [path for path in (self.records, self.decisions, ledger) if path]
+        given = [path for path in (self.records, self.decisions, ledger, self.state) if path]
         return [*given, *self.outputs]
 
     def command(self, renames: Mapping[str, str]) -> str:
@@ -151,6 +152,7 @@ class _Request:
         words += ["--pairs", str(self.pairs)] if self.pairs else []
         words += ["--decisions", str(self.decisions)] if self.decisions else []
         words += ["--ledger", str(self.permanent.ledger)] if self.permanent else []
+        words += ["--state", str(self.state)] if self.state else []
         for ours, theirs in renames.items():
             words += ["--map", f"{ours}={theirs}"]
         return shlex.join(words)
@@ -164,18 +166,20 @@ def match_file(
     decisions: Path | None = None,
     renames: Mapping[str, str] | None = None,
     permanent: PermanentIds | None = None,
+    state: Path | None = None,
     progress: Progress | None = None,
 ) -> FileMatching:
     """Match the records of a CSV or Parquet file, and write clusters (and pairs) by extension.
 
     `renames` maps our column names to the file's. Clusters are `source, cle_source, cluster`; pairs
     are `PAIR_COLUMNS`. A cluster is a number, or a permanent id when `permanent` is given. A record
-    without a name is alone in its cluster. Files are written beside, then renamed.
+    without a name is alone in its cluster. Files are written beside, then renamed. `state` keeps
+    the run, so that the next one compares what changed only (`incremental`).
 
     Raises `MatchInputError` for a file that cannot be matched, `DecisionError` for wrong decisions,
     `LedgerError` for a wrong ledger; nothing is written then.
     """
-    request = _Request(records, out, pairs, decisions, renames or {}, permanent)
+    request = _Request(records, out, pairs, decisions, renames or {}, permanent, state)
     tell = progress or (lambda _: None)
     _check_paths(request)
     known = _decisions(decisions)
@@ -189,8 +193,8 @@ def match_file(
         count, notes = _load(con, request)
         tell(f"{_spaced(count)} enregistrements lus")
         try:
-            matching = match(con, _NAMED, decisions=known, progress=progress)
-        except MatchError as error:
+            matching = match(con, _NAMED, decisions=known, progress=progress, state=state)
+        except (MatchError, StateError) as error:
             raise MatchInputError(f"{records} : {error}") from None
         notes += [*_decision_notes(con, known), *matching.warnings]
         tables = {out: _with_unnamed(con, matching.clusters)}
@@ -245,6 +249,8 @@ def _check_paths(request: _Request) -> None:
             raise MatchInputError(f"{path} : c’est un dossier ; un fichier est attendu")
         if not path.parent.is_dir():
             raise MatchInputError(f"{path} : le dossier {path.parent} n’existe pas")
+    if request.state and not request.state.parent.is_dir():
+        raise MatchInputError(f"{request.state} : le dossier {request.state.parent} n’existe pas")
     for one, other in combinations(request.files, 2):
         if one.resolve() == other.resolve() or (
             one.exists() and other.exists() and one.samefile(other)

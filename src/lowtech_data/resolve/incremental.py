@@ -25,7 +25,7 @@ import duckdb
 from lowtech_data.resolve import compare, features
 from lowtech_data.resolve.blocking import Blocking, block_again, key_names
 from lowtech_data.resolve.compare import compare_pairs
-from lowtech_data.resolve.features import COLUMNS, NUMBER_STEP, prepare, typed
+from lowtech_data.resolve.features import COLUMNS, NUMBER_STEP, prepare
 from lowtech_data.resolve.score import Model, explain_pairs, score_pairs, settle_rivals
 
 MAX_CHANGED = 0.1
@@ -33,8 +33,10 @@ MAX_CHANGED = 0.1
 
 _SCHEMA = "etat"
 _RECORDS = ("res_fiche", "res_mot", "res_famille", "res_identifiant")
-_LEARNT = (*features.LEARNT, *compare.LEARNT)
-_KEPT = (*_RECORDS, *_LEARNT, "res_cle", "res_part", "res_score", "res_details")
+LEARNT = (*features.LEARNT, *compare.LEARNT)
+"""The calibration, with the model: what all records teach together."""
+_CONCLUDED = ("res_groupe", "res_refus", "res_decide")
+_KEPT = (*_RECORDS, *LEARNT, "res_cle", "res_part", "res_score", "res_details")
 
 
 class StateError(ValueError):
@@ -64,6 +66,7 @@ class State:
         self._path = path
         self._new = path.with_name(f".{path.name}.nouveau")
         self._attached = False
+        self.resumed = False
 
     def resume(self, records: str, tell: Callable[[str], None]) -> Blocking | None:
         """Bring the former run up to date with a table of records; `res_fiche`, `res_score` and
@@ -74,7 +77,6 @@ class State:
             return None
         self._attach(self._path)
         model = self._model()
-        self._con.execute("BEGIN")
         if model is None or not self._changes(records, model):
             self.close()
             return None
@@ -84,7 +86,8 @@ class State:
         blocking = block_again(self._con, _SCHEMA)
         tell(f"comparaison de {blocking.pairs} paires")
         self._score(model)
-        self._show()
+        self._show(*_RECORDS, "res_score", "res_details")
+        self.resumed = True
         return blocking
 
     def keep(self, records: str, model: Model) -> None:
@@ -92,7 +95,6 @@ class State:
         self._new.unlink(missing_ok=True)
         self._attach(self._new)
         con = self._con
-        con.execute("BEGIN")
         con.execute(
             f"""
             CREATE TABLE {_SCHEMA}.res_numero AS
@@ -106,6 +108,55 @@ class State:
         )
         for table in _KEPT:
             con.execute(f"CREATE TABLE {_SCHEMA}.{table} AS FROM {table}")
+
+    def disturb(self, decided: list[int], must: list[tuple[int, int]]) -> None:
+        """Add to `res_trouble`, the records of which the cluster may change, those that people
+        have decided of, or had, and all that the same links tie to any of them.
+        """
+        con = self._con
+        con.execute("CREATE OR REPLACE TEMP TABLE res_decide (rid BIGINT)")
+        con.execute("INSERT INTO res_decide SELECT unnest($1::BIGINT[])", [decided])
+        if not self.resumed:
+            return
+        con.execute("CREATE OR REPLACE TEMP TABLE res_voulu (a BIGINT, b BIGINT)")
+        con.execute(
+            "INSERT INTO res_voulu SELECT unnest($1::BIGINT[]), unnest($2::BIGINT[])",
+            [[a for a, _ in must], [b for _, b in must]],
+        )
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE res_trouble AS
+            WITH RECURSIVE liens AS (
+                SELECT a, b FROM res_score WHERE decision = 'identique'
+                UNION ALL FROM res_voulu
+            ), sens AS (SELECT a, b FROM liens UNION ALL SELECT b, a FROM liens
+            ), atteints AS (
+                (FROM res_trouble UNION FROM res_decide UNION FROM {_SCHEMA}.res_decide)
+                UNION
+                SELECT s.b FROM atteints t JOIN sens s ON s.a = t.rid
+            )
+            FROM atteints
+            """
+        )
+
+    def keep_groups(self) -> None:
+        """Keep `res_groupe` and `res_refus`: those of `res_trouble` in place of what these had."""
+        con = self._con
+        if not self.resumed:
+            for table in _CONCLUDED:
+                con.execute(f"CREATE TABLE {_SCHEMA}.{table} AS FROM {table}")
+            return
+        reached = "(SELECT rid FROM res_trouble)"
+        con.execute(
+            f"""
+            DELETE FROM {_SCHEMA}.res_groupe WHERE rid IN {reached};
+            DELETE FROM {_SCHEMA}.res_refus WHERE a IN {reached} OR b IN {reached};
+            DELETE FROM {_SCHEMA}.res_decide;
+            """
+        )
+        for table in _CONCLUDED:
+            con.execute(f"INSERT INTO {_SCHEMA}.{table} BY NAME FROM {table}")
+        self._show("res_groupe", "res_refus")
 
     def save(self) -> None:
         """Write what was kept or brought up to date."""
@@ -131,30 +182,30 @@ class State:
                 f"{path} : ce n’est pas l’état d’un rapprochement, ou un autre s’en sert ; pour"
                 f" repartir de zéro, l’effacer ({str(error).splitlines()[0]})"
             ) from None
+        self._con.execute("BEGIN")
         self._attached = True
 
     def _detach(self) -> None:
-        _drop_views(self._con)
         self._con.execute(f"DETACH {_SCHEMA}")
         self._attached = False
 
     def _model(self) -> Model | None:
         """The model of the former run, if this one would follow the same rules."""
         try:
-            row = self._con.execute(f"SELECT recette, modele FROM {_SCHEMA}.res_etat").fetchone()
+            row = self._con.execute(f"SELECT recette FROM {_SCHEMA}.res_etat").fetchone()
         except duckdb.CatalogException:
             raise StateError(
                 f"{self._path} : ce n’est pas l’état d’un rapprochement ; donner un autre fichier"
             ) from None
-        if row is None or row[0] != _recipe():
-            return None
-        return Model(**json.loads(row[1]))
+        return model_of(self._con) if row and row[0] == _recipe() else None
 
     def _fingerprints(self, records: str) -> str:
         """SQL of `source`, `cle_source` and a number that changes with any value of a record."""
+        described = self._con.execute(f"DESCRIBE SELECT * FROM {records}").fetchall()
+        read = [f"'{name}', {name}" for name, *_ in described if name in COLUMNS]
         return (
-            f"SELECT source, cle_source, hash({', '.join(COLUMNS)}) AS empreinte"
-            f" FROM ({typed(self._con, records)})"
+            "SELECT source::VARCHAR AS source, cle_source::VARCHAR AS cle_source,"
+            f" hash({', '.join(read)}) AS empreinte FROM {records}"
         )
 
     def _changes(self, records: str, model: Model) -> bool:
@@ -182,9 +233,14 @@ class State:
 
     def _prepare(self, records: str) -> None:
         """Bring the records' features up to date, by the calibration kept."""
-        for table in _LEARNT:
+        for table in LEARNT:
             self._con.execute(f"CREATE OR REPLACE TEMP VIEW {table} AS FROM {_SCHEMA}.{table}")
-        prepare(self._con, records, learn=False)
+        self._con.execute(
+            f"CREATE OR REPLACE TEMP TABLE res_change AS SELECT r.* FROM {records} r"
+            " SEMI JOIN res_numero n ON n.source = r.source::VARCHAR"
+            " AND n.cle_source = r.cle_source::VARCHAR"
+        )
+        prepare(self._con, "res_change", learn=False)
         for table in _RECORDS:
             self._con.execute(
                 f"""
@@ -207,9 +263,22 @@ class State:
             )
         compare_pairs(con, learn=False)
         score_pairs(con, model)
-        con.execute(f"DELETE FROM {_SCHEMA}.res_score WHERE {_TOUCHES}")
-        con.execute(f"INSERT INTO {_SCHEMA}.res_score BY NAME FROM res_score")
+        con.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE res_trouble AS
+            WITH rompues AS (
+                SELECT a, b FROM {_SCHEMA}.res_score WHERE decision = 'identique' AND {_TOUCHES})
+            SELECT rid FROM res_touche
+            UNION SELECT a FROM rompues UNION SELECT b FROM rompues;
+            DELETE FROM {_SCHEMA}.res_score WHERE {_TOUCHES};
+            INSERT INTO {_SCHEMA}.res_score BY NAME FROM res_score
+            """
+        )
         settle_rivals(con, f"{_SCHEMA}.res_score")
+        con.execute(
+            "INSERT INTO res_trouble"
+            " SELECT a FROM res_revirement UNION SELECT b FROM res_revirement"
+        )
         told = (
             f"(SELECT * FROM {_SCHEMA}.res_score s WHERE {_TOUCHES}"
             " OR EXISTS (FROM res_revirement r WHERE r.a = s.a AND r.b = s.b))"
@@ -223,12 +292,18 @@ class State:
             """
         )
 
-    def _show(self) -> None:
-        """Let all records and pairs be seen under the names that they have in a full run."""
-        for table in (*_RECORDS, "res_score", "res_details"):
+    def _show(self, *tables: str) -> None:
+        """Let what is kept be seen under the names that it has in a full run."""
+        for table in tables:
             self._con.execute(
                 f"DROP TABLE {table}; CREATE TEMP VIEW {table} AS FROM {_SCHEMA}.{table}"
             )
+
+
+def model_of(con: duckdb.DuckDBPyConnection) -> Model:
+    """The model of the state that is attached as `etat`."""
+    row = con.execute(f"SELECT modele FROM {_SCHEMA}.res_etat").fetchone()
+    return Model(**json.loads(row[0] if row else "{}"))
 
 
 _TOUCHES = "(a IN (SELECT rid FROM res_touche) OR b IN (SELECT rid FROM res_touche))"
@@ -274,8 +349,3 @@ def _recipe() -> str:
     """A fingerprint of these rules, and of DuckDB, whose hashes are kept."""
     content = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     return hashlib.sha256(b"\0".join([duckdb.__version__.encode(), *content])).hexdigest()
-
-
-def _drop_views(con: duckdb.DuckDBPyConnection) -> None:
-    for table in (*_KEPT, "res_numero"):
-        con.execute(f"DROP VIEW IF EXISTS {table}")

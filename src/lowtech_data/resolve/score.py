@@ -319,15 +319,15 @@ def _explanation(model: Model, keys: str) -> str:
         chance = {level: math.log2(share) for level, share in CHANCE.get(name, {}).items()}
         counted = f"hasard_{name}" if name in _COUNTED else "0"
         bits = " ".join(
-            f"WHEN '{level}' THEN round({math.log2(odds[0]):.4f} - CASE contre"
+            f"WHEN '{level}' THEN {math.log2(odds[0]):.4f} - CASE contre"
             f" WHEN 'voisin' THEN {math.log2(odds[1]):.4f}"
             f" WHEN 'antenne' THEN {math.log2(odds[2]):.4f}"
-            f" ELSE {chance.get(level, 0.0):.4f} + {counted} END, 2)"
+            f" ELSE {chance.get(level, 0.0):.4f} + {counted} END"
             for level, odds in levels.items()
         )
         parts.append(
             f"'{name}', CASE WHEN {name} <> 'inconnu' THEN json_object("
-            f"'niveau', {name}, 'bits', CASE {name} {bits} ELSE 0 END) END"
+            f"'niveau', {name}, 'bits', {_hundredths(f'CASE {name} {bits} ELSE 0 END')}) END"
         )
     return f"""json_object(
         'cles', {keys}, 'contre', contre, 'veto', veto,
@@ -410,6 +410,11 @@ _AGREES = {
     "legal": "legal IN ('siret', 'siren')",
     "rna": "rna = 'egal'",
 }
+
+
+def _hundredths(bits: str) -> str:
+    """SQL: rounded, and never minus zero, which equals zero and is written otherwise."""
+    return f"coalesce(nullif(round({bits}, 2), 0), 0.0)"
 
 
 def _shared(name: str, agrees: str, n: float) -> str:
@@ -559,6 +564,12 @@ def _scored(model: Model) -> str:
     vetoes = " ".join(f"WHEN {condition} THEN '{name}'" for name, condition in VETOES)
     prior = {story: math.log2(share / max(model.records, 2))
              for story, share in zip(STORIES, model.partners, strict=True)}  # fmt: skip
+    score = f"""l_identique - {highest} - log2({others})
+        + CASE WHEN identifiant THEN {IDENTIFIER_BITS} ELSE 0 END
+        + CASE WHEN un_seul_itinerant THEN {ITINERANT_BITS} ELSE 0 END"""
+    start = f"""{prior["identique"]:.4f} - CASE contre
+        WHEN 'voisin' THEN {prior["voisin"]:.4f} + fois_voisin
+        WHEN 'antenne' THEN {prior["antenne"]:.4f} + fois_antenne ELSE 0 END"""
     return f"""
         WITH histoires AS ({_explained(model, "res_hasard")}
         ), cotes AS (
@@ -569,15 +580,8 @@ def _scored(model: Model) -> str:
                         WHEN l_voisin >= l_antenne THEN 'voisin' ELSE 'antenne' END AS contre
             FROM histoires
         ), notes AS (
-            SELECT *, round(l_identique - {highest} - log2({others})
-                            + CASE WHEN identifiant THEN {IDENTIFIER_BITS} ELSE 0 END
-                            + CASE WHEN un_seul_itinerant THEN {ITINERANT_BITS} ELSE 0 END, 2)
-                       AS score,
-                   round({prior["identique"]:.4f} - CASE contre
-                       WHEN 'voisin' THEN {prior["voisin"]:.4f} + fois_voisin
-                       WHEN 'antenne' THEN {prior["antenne"]:.4f} + fois_antenne ELSE 0 END, 2)
-                       AS depart,
-                   round(- log2({others}), 2) AS autres
+            SELECT *, {_hundredths(score)} AS score, {_hundredths(start)} AS depart,
+                   {_hundredths(f"- log2({others})")} AS autres
             FROM cotes
         ), parts AS (
             SELECT * EXCLUDE (l_identique, l_voisin, l_antenne, l_hasard) FROM notes
