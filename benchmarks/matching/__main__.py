@@ -73,11 +73,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _sets(given: argparse.Namespace) -> Iterator[tuple[str, Callable[[], pa.Table]]]:
+    seed = f", graine {given.seed}" if given.seed else ""
     for count in given.count:
-        yield f"français, {_grouped(count)}", partial(generate, count, given.seed)
+        yield f"français{seed}, {_grouped(count)}", partial(generate, count, given.seed)
     for world in given.world:
         make = partial(worlds()[world], given.world_count, given.seed)
-        yield f"{world}, {_grouped(given.world_count)}", make
+        yield f"{world}{seed}, {_grouped(given.world_count)}", make
     for path in given.set:
         yield path.stem, partial(pq.read_table, path)
 
@@ -243,7 +244,10 @@ def _keep(measures: list[Measure]) -> None:
     order = list(ENGINES)
     everything = sorted(
         [*others, *measures],
-        key=lambda m: (m["set"].split(",")[0], m["records"], order.index(m["engine"])),
+        key=lambda m: (
+            *(not m["set"].startswith("français"), m["records"], m["set"]),
+            order.index(m["engine"]),
+        ),
     )
     text = json.dumps({"measures": everything}, ensure_ascii=False, indent=1)
     MEASURES.write_text(text + "\n", encoding="utf-8")
@@ -264,12 +268,23 @@ l’opposé du nombre de fiches au-delà duquel une valeur ne compte plus. Secon
 importations comprises, et mémoire de pointe (VmHWM). Les jeux sont engendrés : les écarts entre
 moteurs comptent, non les valeurs absolues.
 
-À savoir avant de comparer : `lowtech match` a été mis au point en regardant ces jeux, graine 0,
-parmi d’autres, et les réglages de Splink et de la somme en SQL ont été repris après un premier
-essai. Les colonnes nettoyées que tous partagent suivent les usages français : hors de France, elles
-aident peu les autres moteurs.
+À savoir avant de comparer : `lowtech match` a été mis au point en regardant les jeux dont la graine
+n’est pas dite, parmi d’autres, et les réglages de Splink et de la somme en SQL ont été repris après
+un premier essai. Les colonnes nettoyées que tous partagent suivent les usages français : hors de
+France, elles aident peu les autres moteurs.
 """
 
+_TITLES = {
+    "français": "Initiatives françaises",
+    "restaurants_us": "Restaurants des États-Unis",
+    "schools_fr": "Écoles françaises",
+    "schools_uk": "Écoles britanniques",
+    "companies_de": "Entreprises allemandes",
+    "companies_uk_noaddr": "Entreprises britanniques, sans adresse",
+    "shops_jp": "Commerces japonais",
+    "shops_gr": "Commerces grecs",
+    "associations_single_source": "Associations d’une seule liste",
+}
 _HEADER = (
     "| moteur | réglage | précision | rappel | F1 | B³ préc. | B³ rappel | B³ F1 | s CPU | Mio |",
     "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -282,15 +297,38 @@ def _page(measures: list[Measure]) -> str:
     lines.append(
         f"Python {platform.python_version()}, {versions}, {os.cpu_count()} cœurs partagés."
     )
-    for name in dict.fromkeys(measure["set"] for measure in measures):
+    names = list(dict.fromkeys(measure["set"] for measure in measures))
+    lines += ["", "## F1 au réglage par défaut", "", *_summary(names, measures)]
+    for name in names:
         of_set = [measure for measure in measures if measure["set"] == name]
-        lines += ["", f"## {name[0].upper()}{name[1:]} fiches", "", *_HEADER]
+        lines += ["", f"## {_title(name)} fiches", "", *_HEADER]
         for measure in of_set:
             lines += _lines(measure)
         notes = [f"{ENGINES[m['engine']][0]} : {m['note']}." for m in of_set if m.get("note")]
         days = sorted({measure["day"] for measure in of_set})
         lines += ["", " ".join([f"Mesuré le {' et le '.join(days)}.", *notes])]
     return "\n".join(lines) + "\n"
+
+
+def _title(name: str) -> str:
+    kind, comma, rest = name.partition(",")
+    return f"{_TITLES.get(kind, kind)}{comma}{rest}"
+
+
+def _summary(names: list[str], measures: list[Measure]) -> list[str]:
+    """A row for each set, a column for each engine: F1 at the default setting, the best in bold."""
+    told = {(m["set"], m["engine"]): m["default"]["f1"] for m in measures if "default" in m}
+    lines = [f"| jeu | {' | '.join(name for name, _ in ENGINES.values())} |",
+             f"|---|{'---:|' * len(ENGINES)}"]  # fmt: skip
+    for name in names:
+        best = max(told.get((name, engine), 0) for engine in ENGINES)
+        shown = []
+        for engine in ENGINES:
+            f1 = told.get((name, engine))
+            text = "" if f1 is None else f"{f1:.3f}"
+            shown.append(f"**{text}**" if f1 == best else text)
+        lines.append(f"| {_title(name)} | {' | '.join(shown)} |")
+    return lines
 
 
 def _lines(measure: Measure) -> list[str]:

@@ -92,7 +92,7 @@ class State:
 
     def keep(self, records: str, model: Model) -> None:
         """Keep a full run, of which the tables are in the connection."""
-        self._new.unlink(missing_ok=True)
+        self._clear()
         self._attach(self._new)
         con = self._con
         con.execute(
@@ -171,7 +171,11 @@ class State:
         if self._attached:
             self._con.execute("ROLLBACK")
             self._detach()
-        self._new.unlink(missing_ok=True)
+        self._clear()
+
+    def _clear(self) -> None:
+        for path in (self._new, self._new.with_name(f"{self._new.name}.wal")):
+            path.unlink(missing_ok=True)
 
     def _attach(self, path: Path) -> None:
         quoted = str(path).replace("'", "''")
