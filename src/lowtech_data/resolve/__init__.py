@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from lowtech_data.resolve.blocking import Blocking, block, key_names
+from lowtech_data.resolve.blocking import block, key_names
 from lowtech_data.resolve.compare import compare_pairs
 from lowtech_data.resolve.decisions import Decisions
 from lowtech_data.resolve.features import prepare
@@ -54,7 +54,16 @@ def match(
         kept = stack.enter_context(opened(con, state)) if state else None
         blocking = kept.resume(records_table, tell) if kept else None
         if blocking is None:
-            blocking, model = _compared(con, records_table, scoring or _score, tell)
+            tell("préparation")
+            prepare(con, records_table)
+            tell("paires candidates")
+            blocking = block(con)
+            if kept is None:
+                con.execute("DROP TABLE res_cle; DROP TABLE res_part")
+            tell(f"comparaison de {blocking.pairs} paires")
+            model = (scoring or _score)(con)
+            settle_rivals(con)
+            explain_pairs(con, model, key_names("cles"))
             if kept:
                 kept.keep(records_table, model)
         tell("groupes")
@@ -63,37 +72,26 @@ def match(
         return matching
 
 
-def _compared(
-    con: duckdb.DuckDBPyConnection, records_table: str, scoring: Scoring, tell: Progress
-) -> tuple[Blocking, Model]:
-    """Make `res_score` and `res_details` from all records."""
-    tell("préparation")
-    prepare(con, records_table)
-    tell("paires candidates")
-    blocking = block(con)
-    tell(f"comparaison de {blocking.pairs} paires")
-    model = scoring(con)
-    settle_rivals(con)
-    explain_pairs(con, model, key_names("cles"))
-    return blocking, model
-
-
 def _score(con: duckdb.DuckDBPyConnection) -> Model:
     compare_pairs(con)
     return score_pairs(con)
 
 
+_NEEDED = ("source", "cle_source", "nom")
+
+
 def _check(con: duckdb.DuckDBPyConnection, records: str) -> None:
     present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {records}").fetchall()}
-    missing = [name for name in ("source", "cle_source", "nom") if name not in present]
+    missing = [name for name in _NEEDED if name not in present]
     if missing:
         raise MatchError(f"{records} : colonnes manquantes : {', '.join(missing)}")
-    for name in ("source", "cle_source", "nom"):
-        row = con.execute(
-            f"SELECT count(*) FROM {records} WHERE coalesce(trim(CAST({name} AS VARCHAR)), '') = ''"
-        ).fetchone()
-        if row and row[0]:
-            raise MatchError(f"{records} : {row[0]} fiches sans {name}")
+    blank = ", ".join(
+        f"count(*) FILTER (coalesce(trim(CAST({name} AS VARCHAR)), '') = '')" for name in _NEEDED
+    )
+    counts = con.execute(f"SELECT {blank} FROM {records}").fetchone() or ()
+    for name, count in zip(_NEEDED, counts, strict=True):
+        if count:
+            raise MatchError(f"{records} : {count} fiches sans {name}")
     twice = con.execute(
         f"SELECT source, cle_source FROM {records} GROUP BY ALL HAVING count(*) > 1"
         " ORDER BY ALL LIMIT 1"
