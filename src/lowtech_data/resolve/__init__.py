@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -66,6 +66,8 @@ def match(
             explain_pairs(con, model, key_names("cles"))
             if kept:
                 kept.keep(records_table, model)
+            # What is told next is built in memory, where these would leave no room.
+            _drop(con, but=_CONCLUDED_FROM)
         tell("groupes")
         matching = conclude(con, blocking, decisions, kept)
         _drop(con)
@@ -100,7 +102,10 @@ def _check(con: duckdb.DuckDBPyConnection, records: str) -> None:
         raise MatchError(f"{records} : clé répétée : {twice[0]}:{twice[1]}")
 
 
-def _drop(con: duckdb.DuckDBPyConnection) -> None:
+_CONCLUDED_FROM = ("res_fiche", "res_score", "res_details")
+
+
+def _drop(con: duckdb.DuckDBPyConnection, but: Collection[str] = ()) -> None:
     names = con.execute(
         """
         SELECT 'VIEW', view_name FROM duckdb_views()
@@ -111,4 +116,5 @@ def _drop(con: duckdb.DuckDBPyConnection) -> None:
         """
     ).fetchall()
     for kind, name in names:
-        con.execute(f"DROP {kind} {name}")
+        if name not in but:
+            con.execute(f"DROP {kind} {name}")

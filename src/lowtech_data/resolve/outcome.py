@@ -188,15 +188,21 @@ def _pairs(
         ),
     )
     con.register("res_humain", decided)
-    table = con.sql(_pairs_sql()).to_arrow_table()
+    con.execute(f"CREATE OR REPLACE TEMP TABLE res_finale AS {_outcomes_sql()}")
     con.unregister("res_humain")
-    # Sorted here: a database moves the long explanations several times to put a table in order.
-    return (
-        table.sort_by([("a", "ascending"), ("b", "ascending")]).drop(["a", "b"]).cast(PAIRS_SCHEMA)
-    )
+    lots = con.execute("SELECT DISTINCT lot FROM res_finale ORDER BY lot").fetchall()
+    told = [con.sql(_told_sql(lot)).to_arrow_table().cast(PAIRS_SCHEMA) for (lot,) in lots]
+    return pa.concat_tables(told) if told else PAIRS_SCHEMA.empty_table()
 
 
-def _pairs_sql() -> str:
+_LOT = 100_000
+"""Pairs that are put in order at once: explanations are long, and sorting copies them."""
+
+
+def _outcomes_sql() -> str:
+    """SQL of the pairs that are told, with what is finally decided of them, in lots that follow
+    each other.
+    """
     return f"""
     WITH toutes AS (
         SELECT coalesce(s.a, h.a) AS a, coalesce(s.b, h.b) AS b, s.* EXCLUDE (a, b),
@@ -228,19 +234,29 @@ def _pairs_sql() -> str:
                CASE WHEN rang > dernier THEN 'distinct' ELSE voulue END AS finale
         FROM situees s LEFT JOIN rangs r ON r.a = s.a AND r.b = s.b, file
     )
-    SELECT p.a, p.b, x.src AS source_a, x.cle AS cle_a, y.src AS source_b, y.cle AS cle_b,
-           p.score, p.finale AS decision,
-           CASE WHEN p.humain IS NOT NULL THEN 'humain' ELSE 'regle' END AS decide_par,
-           CASE WHEN p.humain IS NOT NULL THEN p.humain_predicat
-                WHEN p.finale IN ('lie', 'a_revoir') THEN p.predicat END AS predicat,
-           CASE WHEN p.humain IS NOT NULL THEN p.humain_motif
-                WHEN p.refus IS NOT NULL THEN p.refus
-                WHEN p.rang > dernier THEN 'hors_file'
-                WHEN p.finale <> p.decision THEN 'meme_groupe' ELSE p.motif END AS motif,
-           d.details
-    FROM finales p LEFT JOIN res_details d ON d.a = p.a AND d.b = p.b
-    JOIN (SELECT rid, source AS src, cle FROM res_fiche) x ON x.rid = p.a
-    JOIN (SELECT rid, source AS src, cle FROM res_fiche) y ON y.rid = p.b
+    SELECT a, b, score, finale AS decision,
+           CASE WHEN humain IS NOT NULL THEN 'humain' ELSE 'regle' END AS decide_par,
+           CASE WHEN humain IS NOT NULL THEN humain_predicat
+                WHEN finale IN ('lie', 'a_revoir') THEN predicat END AS predicat,
+           CASE WHEN humain IS NOT NULL THEN humain_motif
+                WHEN refus IS NOT NULL THEN refus
+                WHEN rang > dernier THEN 'hors_file'
+                WHEN finale <> decision THEN 'meme_groupe' ELSE motif END AS motif,
+           (row_number() OVER (ORDER BY a, b) - 1) // {_LOT} AS lot
+    FROM finales
+    """
+
+
+def _told_sql(lot: int) -> str:
+    """SQL of one lot in order, with keys and explanations."""
+    return f"""
+    SELECT x.source AS source_a, x.cle AS cle_a, y.source AS source_b, y.cle AS cle_b,
+           p.score, p.decision, p.decide_par, p.predicat, p.motif, d.details
+    FROM (SELECT * FROM res_finale WHERE lot = {lot}) p
+    LEFT JOIN res_details d ON d.a = p.a AND d.b = p.b
+    JOIN (SELECT rid, source, cle FROM res_fiche) x ON x.rid = p.a
+    JOIN (SELECT rid, source, cle FROM res_fiche) y ON y.rid = p.b
+    ORDER BY p.a, p.b
     """
 
 
