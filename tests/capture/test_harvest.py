@@ -104,6 +104,25 @@ def test_pages_are_followed_each_once_and_in_order(site, store, client, paged) -
     )
 
 
+def test_paging_may_be_said_by_headers_and_is_kept_for_the_replay(site, store, client) -> None:
+    def follow(source: Source, page: Page) -> Sequence[Request]:
+        last = int(page.headers["x-wp-totalpages"])
+        return [Request(site.url(f"/{n}")) for n in range(2, last + 1)]
+
+    for n in (1, 2, 3):
+        site.pages[f"/{n}"] = answer(
+            body([n]), ETag=f'"{n}"', X_WP_TotalPages="3", Link="<x>; rel=next", Set_Cookie="a=b"
+        )
+    source, platform = a_source(site.url("/1")), Platform("paginee", rows, follow=follow)
+    sent = {"link": "<x>; rel=next", "x-wp-totalpages": "3"}
+    for again in range(2):
+        done = run(source, store, client, platform, now=NOW + again * WEEK)
+        assert items(done) == [[1], [2], [3]]
+        assert [page.page().headers for page in done.pages] == [sent] * 3
+    assert done.status == "inchangee"
+    assert replay(source, Store(store.root)).pages[0].page().headers == sent
+
+
 def test_instants_are_those_of_the_given_clock(site, store, client, paged, time_) -> None:
     done = run(paged, store, client)
     assert done.started == "2026-03-02T10:30:00Z"

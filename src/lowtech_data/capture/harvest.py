@@ -69,7 +69,14 @@ class HarvestedPage:
     def page(self) -> Page:
         """The page with its bytes. Raises `CaptureError` when they are gone or altered."""
         body = self.store.read(self.sha256)
-        return Page(self.url, body, self.sha256, self.media_type, self.charset)
+        return replace(self.head(), body=body)
+
+    def head(self) -> Page:
+        """The page without its bytes."""
+        capture = self.capture
+        return Page(
+            self.url, b"", self.sha256, self.media_type, self.charset, headers=capture.headers
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +278,7 @@ class _Remote:
             etag=reply.validators.etag,
             last_modified=reply.validators.last_modified,
             robots=reply.robots,
+            headers=reply.headers,
         )
 
     def _instant(self) -> str:
@@ -285,6 +293,7 @@ def _revalidated(known: Capture, reply: Reply) -> Capture:
         etag=reply.validators.etag or known.etag,
         last_modified=reply.validators.last_modified or known.last_modified,
         robots=reply.robots,
+        headers=reply.headers or known.headers,
     )
 
 

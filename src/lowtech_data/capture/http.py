@@ -45,7 +45,7 @@ from lowtech_data.capture.address import (
     system_resolver,
 )
 from lowtech_data.capture.errors import CaptureError, FailureKind, shown
-from lowtech_data.extract.base import Request
+from lowtech_data.extract.base import PAGING_HEADERS, Request
 from lowtech_data.registry import Source, TlsException
 
 MAX_REDIRECTS = 5
@@ -99,6 +99,8 @@ class Reply:
     charset: str | None
     robots: str
     """Verdict of robots.txt: `autorise`, or `absent`."""
+    headers: Mapping[str, str]
+    """Those of `PAGING_HEADERS` that were sent."""
     chunks: Callable[[], Iterator[bytes]]
     """The body after decompression, in bounded pieces. Raises `CaptureError` (`taille`, `delai`,
     `corps_tronque`, `encodage`): what was read until then must be thrown away."""
@@ -176,6 +178,7 @@ class Client:
                 )
             session = self._session(source)
             media_type, charset = _content_type(response.headers.get("Content-Type"))
+            sent = ((name, response.headers.get(name)) for name in PAGING_HEADERS)
             yield Reply(
                 url=target.url,
                 status=response.status_code,
@@ -183,6 +186,7 @@ class Client:
                 media_type=media_type,
                 charset=charset,
                 robots=verdict,
+                headers={name: value for name, value in sent if value},
                 chunks=lambda: session.body(response, target.url, source.limites.octets),
             )
 

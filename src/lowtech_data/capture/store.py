@@ -17,7 +17,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -68,6 +68,8 @@ class Capture:
     last_modified: str | None = None
     robots: str | None = None
     """Verdict of robots.txt (`autorise`, `absent`); `None` for a local file."""
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Those of `PAGING_HEADERS` that came with the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class _History:
             etag=line["etag"],
             last_modified=line["last_modified"],
             robots=line["robots"],
+            headers=line["entetes"],
         )
         self.pending.setdefault(source_id, []).append(capture)
         if line["resultat"] == NEW:
@@ -400,6 +403,7 @@ class Recorder:
             octets=capture.size,
             type_mime=capture.media_type,
             charset=capture.charset,
+            entetes=dict(sorted(capture.headers.items())),
             robots=capture.robots,
             resultat=NEW if changed else UNCHANGED,
             capture_le=capture.captured_at,

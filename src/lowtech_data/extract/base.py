@@ -112,6 +112,10 @@ class Request:
     accept: str = "*/*"
 
 
+PAGING_HEADERS = ("link", "x-wp-total", "x-wp-totalpages")
+"""Headers that say which page comes next, or how many there are: kept with the bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One captured response: its bytes, and where they came from."""
@@ -122,6 +126,8 @@ class Page:
     media_type: str | None = None
     charset: str | None = None
     """As declared by the server; `None` when it said nothing."""
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Those of `PAGING_HEADERS` that the server sent, by their name in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

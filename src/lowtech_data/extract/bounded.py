@@ -122,8 +122,7 @@ class _File:
     def of(cls, harvested: HarvestedPage) -> _File:
         with harvested.store.open(harvested.sha256) as file:
             path = Path(file.name)
-        empty = Page(harvested.url, b"", harvested.sha256, harvested.media_type, harvested.charset)
-        return cls(path, harvested.capture.size, empty)
+        return cls(path, harvested.capture.size, harvested.head())
 
     def read(self) -> Page:
         return replace(self.page, body=self.path.read_bytes())
