@@ -360,6 +360,40 @@ def test_a_harvest_killed_between_pages_leaves_the_last_one(site, store, client,
     assert items(replay(paged, Store(store.root))) == items(good)
 
 
+def test_an_interrupted_harvest_resumes_where_it_stopped(site, store, client, paged) -> None:
+    third = site.pages.pop("/3")
+    assert fails(paged, store, client).kind is FailureKind.STATUS
+    site.pages["/3"] = third
+    asked = len(site.paths)
+    resumed = run(paged, Store(store.root), client, now=NOW + timedelta(hours=3))
+    assert site.paths[asked:] == ["/3"]
+    assert items(resumed) == [[1], [2], [3]]
+    assert [page.captured_at[:13] for page in resumed.pages] == [
+        "2026-03-02T10", "2026-03-02T10", "2026-03-02T13",
+    ]  # fmt: skip
+
+
+def test_what_was_obtained_long_ago_is_asked_for_again_on_condition(
+    site, store, client, paged
+) -> None:
+    third = site.pages.pop("/3")
+    fails(paged, store, client)
+    site.pages["/3"] = third
+    asked = len(site.paths)
+    done = run(paged, store, client, now=NOW + WEEK)
+    assert site.paths[asked:] == ["/1", "/2", "/3"]
+    assert [page.captured_at[:10] for page in done.pages] == [
+        "2026-03-02", "2026-03-02", "2026-03-09",
+    ]  # fmt: skip
+
+
+def test_a_page_that_leads_nowhere_is_asked_for_again(site, store, client, paged) -> None:
+    good, site.pages["/2"] = site.pages["/2"], answer(b"<html>Maintenance</html>")
+    assert fails(paged, store, client).kind is FailureKind.CONTENT
+    site.pages["/2"] = good
+    assert items(run(paged, store, client)) == [[1], [2], [3]]
+
+
 # Files beside the registry
 
 

@@ -2,7 +2,7 @@
 
 A harvest follows the platform from its first requests until no page leads further. Every page goes
 to the store as it comes; when one fails, the harvest has failed and the last complete one stays the
-reference.
+reference. The next one resumes: it does not ask again for what was obtained a few hours before.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 _NO_FOLLOW: Final = next(f.default for f in fields(Platform) if f.name == "follow")
 """Platforms that never follow: their pages need not be read into memory during the harvest."""
+
+RESUMED_WITHIN: Final = timedelta(hours=12)
+"""Pages this recent, obtained by a harvest that was interrupted, are not asked for again."""
 
 _MEDIA_TYPES: Final = MimeTypes(filenames=())
 """Python's own list, so that a file's type does not depend on the machine."""
@@ -182,7 +185,13 @@ class _Remote:
         self.recorder = store.recorder(source.id, instant(now))
         last = store.last_complete(source.id)
         self.before = last.captures if last else ()
-        self.known = {c.url: c for c in self.before if store.has(c.sha256)}
+        obtained = [c for c in (*self.before, *store.unfinished(source.id)) if store.has(c.sha256)]
+        self.known = {c.url: c for c in obtained}
+        since = instant(now - RESUMED_WITHIN)
+        self.resumed = {
+            c.url: c for c in store.unfinished(source.id)
+            if c.captured_at >= since and store.has(c.sha256)
+        }  # fmt: skip
 
     def run(self) -> Harvest:
         captures: list[Capture] = []
@@ -245,6 +254,10 @@ class _Remote:
 
     def _obtain(self, request: Request) -> Capture:
         asked_at = self._instant()
+        resumed = self.resumed.get(request.url)
+        if resumed:
+            self.recorder.page(resumed, status=None, asked_at=asked_at, changed=False)
+            return resumed
         known = self.known.get(request.url)
         validators = Validators(known.etag, known.last_modified) if known else None
         try:

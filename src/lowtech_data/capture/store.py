@@ -96,6 +96,7 @@ class _History:
     pending: dict[str, list[Capture]] = field(default_factory=dict)
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     complete: dict[str, Attempt] = field(default_factory=dict)
+    unfinished: dict[str, dict[str, Capture]] = field(default_factory=dict)
     received: dict[tuple[str, str, str, str], Capture] = field(default_factory=dict)
     expunged: set[str] = field(default_factory=set)
 
@@ -131,6 +132,7 @@ class _History:
             headers=line["entetes"],
         )
         self.pending.setdefault(source_id, []).append(capture)
+        self.unfinished.setdefault(source_id, {})[capture.url] = capture
         if line["resultat"] == NEW:
             self.expunged.discard(capture.sha256)
             key = (source_id, capture.url, capture.captured_at, capture.sha256)
@@ -154,6 +156,9 @@ class _History:
         )
         if complete:
             self.complete[source_id] = attempt
+        if complete or line["erreur"] == FailureKind.CONTENT:
+            # A page that leads nowhere must be asked for again.
+            self.unfinished.pop(source_id, None)
         # The past would hold every page of every harvest.
         self.attempts.setdefault(source_id, []).append(replace(attempt, captures=()))
 
@@ -202,6 +207,10 @@ class Store:
     def last_complete(self, source_id: str) -> Attempt | None:
         """The last harvest of a source in which every page was obtained."""
         return self._history.complete.get(source_id)
+
+    def unfinished(self, source_id: str) -> Sequence[Capture]:
+        """Pages obtained since the last complete harvest by those that were interrupted."""
+        return tuple(self._history.unfinished.get(source_id, {}).values())
 
     def attempts(self, source_id: str) -> Sequence[Attempt]:
         """Every harvest of a source that came to an end, oldest first, without their pages."""
