@@ -20,6 +20,7 @@ from .support import fiches, make_page, make_source, run
 OPTIONS: dict[str, dict[str, Any]] = {
     "html_listing": {"fiche": "li", "champs": {"id": "@data-id", "nom": "."}},
     "javascript": {"variable": "lieux"},
+    "overpass": {"filtres": {"atelier": [{"shop": "bicycle"}]}},
 }
 
 ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))

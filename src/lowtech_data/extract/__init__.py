@@ -17,6 +17,7 @@ from lowtech_data.extract import (
     json_records,
     mediawiki_dokit,
     okw,
+    overpass,
     yeswiki_bazar,
 )
 from lowtech_data.extract.base import TARGETS, Extraction, Page, Platform, Request, extract
@@ -35,6 +36,7 @@ PLATFORMS: dict[str, Platform] = {
         json_records,
         mediawiki_dokit,
         okw,
+        overpass,
         yeswiki_bazar,
     )
 }
