@@ -18,6 +18,7 @@ from lowtech_data.extract import (
     mediawiki_dokit,
     okw,
     overpass,
+    wordpress,
     yeswiki_bazar,
 )
 from lowtech_data.extract.base import TARGETS, Extraction, Page, Platform, Request, extract
@@ -37,6 +38,7 @@ PLATFORMS: dict[str, Platform] = {
         mediawiki_dokit,
         okw,
         overpass,
+        wordpress,
         yeswiki_bazar,
     )
 }
