@@ -20,6 +20,7 @@ from lowtech_data.extract import (
     okw,
     opendatasoft,
     overpass,
+    umap,
     wordpress,
     yeswiki_bazar,
 )
@@ -42,6 +43,7 @@ PLATFORMS: dict[str, Platform] = {
         okw,
         opendatasoft,
         overpass,
+        umap,
         wordpress,
         yeswiki_bazar,
     )
