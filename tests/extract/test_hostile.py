@@ -20,6 +20,7 @@ from .support import fiches, make_page, make_source, run
 OPTIONS: dict[str, dict[str, Any]] = {
     "html_listing": {"fiche": "li", "champs": {"id": "@data-id", "nom": "."}},
     "javascript": {"variable": "lieux"},
+    "mediawiki_modele": {"categorie": "Category:A"},
     "overpass": {"filtres": {"atelier": [{"shop": "bicycle"}]}},
 }
 

@@ -15,30 +15,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
-from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
-from pydantic import Field
 
 from lowtech_data.extract.base import Page, PayloadError, Platform, Request, Row, Unreadable, fold
-from lowtech_data.extract.decode import decode, describe, read_html, read_json
+from lowtech_data.extract.decode import decode, describe, read_html
 from lowtech_data.extract.licences import licence_identifier
-from lowtech_data.registry import Source, Strict
-
-_LANGUAGES = frozenset(
-    re.findall(
-        r"[a-z]{2}",
-        "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs "
-        "cu cv cy da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha "
-        "he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn "
-        "ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb "
-        "nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd "
-        "se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw "
-        "ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu ",
-    )
+from lowtech_data.extract.mediawiki import (
+    ApiOptions,
+    WikiPage,
+    following,
+    is_api,
+    members_request,
+    page_path,
+    subpage_language,
+    template_calls,
+    wiki_pages,
 )
-"""ISO 639-1 codes: the names of translation subpages, with or without a variant (`pt-br`)."""
+from lowtech_data.registry import Source
 
 _KEYS = {
     fold(local): key
@@ -66,159 +62,53 @@ _KEYS = {
 }
 """Localised values, written by older revisions, to the key of the property."""
 
-_URL_SAFE = ";@$!*(),/~:"
-"""Characters that MediaWiki leaves as they are in the path of a page."""
 
-_API_FORMAT = {"action": "query", "format": "json", "formatversion": "2"}
-
-
-class Options(Strict):
-    """What the API is asked for."""
+class Options(ApiOptions):
+    """What the API is asked for; a saved page only knows `chemin_page`."""
 
     categorie: str = "Category:Tutorials"
-    """The category that holds the pages; canonical namespace names work in every language."""
-    lot: Annotated[int, Field(gt=0, le=50)] = 50
-    """Pages per request for contents (the API takes 50 at most)."""
-    rvslots: bool = False
-    """Ask for the `main` slot: MediaWiki 1.32 and later."""
-    chemin_page: str = "/wiki/"
-    """Path of a page on the site, before its title."""
 
 
 def _options(source: Source) -> Options:
     return Options.model_validate(source.options)
 
 
-def _is_api(url: str) -> bool:
-    return urlsplit(url).path.endswith("api.php")
-
-
 def _first(source: Source) -> Sequence[Request]:
-    if not _is_api(source.url):
+    if not is_api(source.url):
         return (Request(source.url, "text/html"),)
-    return (_query(source.url, _list_parameters(_options(source))),)
-
-
-def _list_parameters(options: Options) -> dict[str, str]:
-    return {
-        "list": "categorymembers",
-        "cmtitle": options.categorie,
-        "cmtype": "page",
-        "cmlimit": "500",
-    }
-
-
-def _query(url: str, parameters: Mapping[str, str]) -> Request:
-    base = url.partition("?")[0]
-    return Request(f"{base}?{urlencode({**_API_FORMAT, **parameters})}", "application/json")
+    return (members_request(source.url, _options(source)),)
 
 
 def _follow(source: Source, page: Page) -> Sequence[Request]:
-    if not _is_api(page.url):
-        return ()
-    options = _options(source)
-    answer = _answer(page)
-    query = answer.get("query") or {}
-    requests = []
-    if "categorymembers" in query:
-        ids = _page_ids(query["categorymembers"])
-        lots = [ids[start : start + options.lot] for start in range(0, len(ids), options.lot)]
-        requests = [_query(page.url, _content_parameters(options, lot)) for lot in lots]
-    if following := answer.get("continue"):
-        asked = dict(_parameters(page.url))
-        requests.append(_query(page.url, {**asked, **{k: str(v) for k, v in following.items()}}))
-    return requests
-
-
-def _page_ids(members: Any) -> list[str]:
-    try:
-        return [str(int(member["pageid"])) for member in members]
-    except (TypeError, ValueError, LookupError) as error:
-        raise PayloadError("liste de pages inattendue : membre sans « pageid »") from error
-
-
-def _content_parameters(options: Options, ids: Sequence[str]) -> dict[str, str]:
-    parameters = {
-        "prop": "revisions|info",
-        "inprop": "url",
-        "rvprop": "content|timestamp|ids",
-        "pageids": "|".join(ids),
-    }
-    return {**parameters, "rvslots": "main"} if options.rvslots else parameters
-
-
-def _parameters(url: str) -> Iterator[tuple[str, str]]:
-    for part in filter(None, urlsplit(url).query.split("&")):
-        key, _, value = part.partition("=")
-        yield unquote(key), unquote(value.replace("+", " "))
-
-
-def _answer(page: Page) -> Mapping[str, Any]:
-    answer = read_json(page)
-    if not isinstance(answer, Mapping):
-        raise PayloadError(f"attendu un objet de l’API MediaWiki, trouvé {type(answer).__name__}")
-    if error := answer.get("error"):
-        parts = [error.get(k) for k in ("code", "info")] if isinstance(error, Mapping) else [error]
-        reason = " : ".join(str(part)[:200] for part in parts if part)
-        raise PayloadError(f"l’API MediaWiki refuse la requête : {reason}")
-    is_known = any(key in answer for key in ("query", "batchcomplete", "continue"))
-    if not is_known or not all(
-        isinstance(answer.get(key) or {}, Mapping) for key in ("query", "continue")
-    ):
-        raise PayloadError(f"réponse inattendue de l’API : {', '.join(map(str, answer))[:200]}")
-    return answer
+    return following(page, _options(source)) if is_api(page.url) else ()
 
 
 def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
     start = decode(page).text.lstrip()[:1]
-    if _is_api(page.url) or start in {"{", "["}:
-        yield from _api_rows(source, page)
+    if is_api(page.url) or start in {"{", "["}:
+        for item in wiki_pages(page, _options(source)):
+            yield item if isinstance(item, Unreadable) else _wikitext_row(source, item)
     else:
         yield _html_row(source, page)
 
 
-def _api_rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
-    answer = _answer(page)
-    pages = (answer.get("query") or {}).get("pages") or []
-    if not isinstance(pages, Mapping | list):
-        raise PayloadError(f"réponse inattendue de l’API : query.pages vaut {pages!r}"[:200])
-    is_split = "continue" in answer or "continue" in dict(_parameters(page.url))
-    for index, item in enumerate(pages.values() if isinstance(pages, Mapping) else pages):
-        if not isinstance(item, Mapping):
-            yield Unreadable(f"/query/pages/{index}", "enregistrement_inattendu")
-            continue
-        pointer = f"/query/pages/{item.get('pageid', index)}"
-        revisions = item.get("revisions")
-        if item.get("missing") is not None and item.get("missing") is not False:
-            yield Unreadable(pointer, "page_supprimee")
-        elif isinstance(revisions, list) and revisions and isinstance(revisions[0], Mapping):
-            yield _wikitext_row(source, page, pointer, item, revisions[0])
-        elif not is_split:
-            yield Unreadable(pointer, "contenu_absent")
-        # An answer in several parts names every page in each part, with its content in one only.
-
-
-def _wikitext_row(
-    source: Source, page: Page, pointer: str, item: Mapping[str, Any], revision: Mapping[str, Any]
-) -> Row | Unreadable:
-    title = str(item.get("title", ""))
-    details = _template(_content(revision), "Tuto Details")
-    if details is None:
-        return Unreadable(pointer, "sans_fiche_tutoriel", title)
-    if details.get("istranslation") == "1" and _is_subpage(title):
-        return Unreadable(pointer, "sous_page_traduction", title)
+def _wikitext_row(source: Source, wiki: WikiPage) -> Row | Unreadable:
+    calls = [call for call in template_calls(wiki.wikitext) if call.name == "Tuto Details"]
+    if not calls:
+        return Unreadable(wiki.pointer, "sans_fiche_tutoriel", wiki.title)
+    details = {key.casefold(): value for key, value in calls[0].parameters().items()}
+    if details.get("istranslation") == "1" and subpage_language(wiki.title):
+        return Unreadable(wiki.pointer, "sous_page_traduction", wiki.title)
     duration = (details.get("duration"), _key(details.get("duration-type")))
     cost = (details.get("cost"), details.get("currency"))
-    path = _options(source).chemin_page + quote(title.replace(" ", "_"), safe=_URL_SAFE)
-    url = item.get("fullurl") or urljoin(page.url, path)
     return _row(
         source,
-        pointer,
+        wiki.pointer,
         {
-            "page_id": item.get("pageid"),
-            "titre": title,
-            "url": url,
-            "revision": revision.get("revid"),
+            "page_id": wiki.page_id,
+            "titre": wiki.title,
+            "url": wiki.url,
+            "revision": wiki.revision,
             "type": _key(details.get("type")),
             "domaines": [_key(area) for area in _split(details.get("area"))],
             "mots_cles": _split(details.get("tags")),
@@ -227,50 +117,10 @@ def _wikitext_row(
             "duree": " ".join(filter(None, duration)) if duration[0] else None,
             "cout": " ".join(filter(None, cost)) if cost[0] else None,
             "licence": licence_identifier(details.get("licences")),
-            "date_maj": revision.get("timestamp"),
-            "langue": details.get("language") or item.get("pagelanguage"),
+            "date_maj": wiki.timestamp,
+            "langue": details.get("language") or wiki.language,
         },
     )
-
-
-def _content(revision: Mapping[str, Any]) -> str:
-    """Wikitext of a revision: in its slot since MediaWiki 1.32, under `*` in formatversion 1."""
-    slots = revision.get("slots")
-    main = slots.get("main") if isinstance(slots, Mapping) else None
-    holder = main if isinstance(main, Mapping) else revision
-    return str(holder.get("content", holder.get("*", "")))
-
-
-def _template(wikitext: str, name: str) -> dict[str, str] | None:
-    """Named parameters of the first call of a template, in lower case, markup removed."""
-    text = re.sub(r"<!--.*?(?:-->|\Z)", "", wikitext, flags=re.DOTALL)
-    start = re.search(r"\{\{\s*" + re.escape(name).replace(r"\ ", "[ _]") + r"\s*\|", text)
-    if not start:
-        return None
-    depth, begin = 0, start.end()
-    parts: list[str] = []
-    for token in re.finditer(r"\{\{|\}\}|\[\[|\]\]|\|", text[start.end() :]):
-        mark, position = token.group(), start.end() + token.start()
-        if mark in {"{{", "[["}:
-            depth += 1
-        elif depth and mark != "|":
-            depth -= 1
-        elif not depth and mark in {"|", "}}"}:
-            parts.append(text[begin:position])
-            begin = position + 1
-            if mark == "}}":
-                break
-    named = (part.partition("=") for part in parts)
-    return {key.strip().casefold(): _plain(value) for key, equal, value in named if equal}
-
-
-def _plain(wikitext: str) -> str:
-    """Readable text of a wikitext: link labels kept, tags and quotes of emphasis removed."""
-    # No pattern may cross an opening bracket: unclosed ones would make it quadratic.
-    text = re.sub(r"\[\[(?:[^\[\]|]*\|)?([^\[\]]*)\]\]", r"\1", wikitext)
-    text = re.sub(r"\[https?://[^\s\[\]]+\s+([^\[\]]*)\]", r"\1", text)
-    text = re.sub(r"<[^<>]*>", " ", text)
-    return " ".join(BeautifulSoup(re.sub("'{2,}", "", text), "lxml").get_text().split())
 
 
 def _split(text: str | None) -> list[str]:
@@ -285,11 +135,6 @@ def _key(text: str | None) -> str | None:
     return _KEYS.get(fold(bare), bare)
 
 
-def _is_subpage(title: str) -> bool:
-    code = title.rpartition("/")[2] if "/" in title else ""
-    return code.partition("-")[0] in _LANGUAGES
-
-
 def _html_row(source: Source, page: Page) -> Row | Unreadable:
     document = read_html(page)
     config = _config(document)
@@ -300,7 +145,7 @@ def _html_row(source: Source, page: Page) -> Row | Unreadable:
     details = document.select_one(".tuto-details-box")
     if details is None:
         return Unreadable(pointer, "sans_fiche_tutoriel", name)
-    if config.get("wgTranslatePageTranslation") == "translation" and _is_subpage(name):
+    if config.get("wgTranslatePageTranslation") == "translation" and subpage_language(name):
         return Unreadable(pointer, "sous_page_traduction", name)
     boxes = _boxes(document)
     return _row(
@@ -410,8 +255,7 @@ def _page_url(document: BeautifulSoup, source: Source, page: Page, name: str) ->
     # A saved page does not know where it came from, but says where its API is.
     api = document.select_one("link[rel=EditURI][href]")
     site = str(api["href"]) if api else page.url
-    path = _options(source).chemin_page + quote(name.replace(" ", "_"), safe=_URL_SAFE)
-    return urljoin(site, path)
+    return urljoin(site, page_path(name, _options(source)))
 
 
 def _string(tag: Tag | None) -> str | None:
