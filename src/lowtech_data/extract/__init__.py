@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from lowtech_data import registry
 from lowtech_data.extract import (
+    communecter,
     csv_file,
     curated_tsv,
     data_fair,
@@ -22,6 +23,7 @@ from lowtech_data.extract import (
     opendatasoft,
     overpass,
     spaceapi,
+    spreadsheet,
     umap,
     wordpress,
     yeswiki_bazar,
@@ -31,6 +33,7 @@ from lowtech_data.extract.base import TARGETS, Extraction, Page, Platform, Reque
 PLATFORMS: dict[str, Platform] = {
     module.PLATFORM.name: module.PLATFORM
     for module in (
+        communecter,
         csv_file,
         curated_tsv,
         data_fair,
@@ -47,6 +50,7 @@ PLATFORMS: dict[str, Platform] = {
         opendatasoft,
         overpass,
         spaceapi,
+        spreadsheet,
         umap,
         wordpress,
         yeswiki_bazar,
