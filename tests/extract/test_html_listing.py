@@ -1,10 +1,15 @@
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from lowtech_data.extract import PLATFORMS
-from lowtech_data.extract.base import Extraction, PayloadError
+from lowtech_data.capture import CaptureError, Client, Store, harvest
+from lowtech_data.extract import PLATFORMS, extract
+from lowtech_data.extract.base import Extraction, Page, PayloadError
+from lowtech_data.registry import Registry, Source
+from tests.capture.conftest import Site, answer
 
 from .support import FIXTURES, everything, fiches, make_page, make_source, rejected, run
 
@@ -131,3 +136,139 @@ def test_an_at_sign_inside_a_selector_is_no_separator() -> None:
     champs = {"id": "@data-id", "nom": 'a[href*="@x"]', "ville": "a", "lien": 'a[href*="@x"]@href'}
     fiche = fiches(read(page, fiche="li", champs=champs))["1"]
     assert (fiche["nom"], fiche["url"]) == ("n", "https://example.org/@x")
+
+
+LIST = """<title>Ateliers</title><ul>
+<li class="atelier"><h2><a href="/a/12">Atelier du Nord</a></h2></li>
+<li class="atelier"><h2><a href="/a/13#plan">Atelier du Sud</a></h2></li>
+<li class="atelier"><h2><a href="/a/13">Atelier du Sud, encore</a></h2></li>
+<li class="atelier"><h2>Atelier sans page</h2></li>
+<li class="atelier"><h2><a href="mailto:prenom.nom@example.org">Atelier par courriel</a></h2></li>
+</ul><a rel="next" href="?page=2">Suite</a>"""
+LAST = '<li class="atelier"><h2><a href="/a/14">Atelier de l’Est</a></h2></li>'
+
+
+def details_page(name: str, rest: str = "") -> str:
+    # Pages of records show other records beside, as the list does.
+    beside = '<li class="atelier"><h2><a href="/a/99">Voir aussi</a></h2></li>'
+    return f"<article><h1>{name}</h1>{rest}</article>{beside}"
+
+
+DETAILS: dict[str, Any] = {
+    "lien": "h2 a@href",
+    "fiche": "article",
+    "champs": {"nom": "h1", "ville": ".ville", "tel": "a.tel@href"},
+}
+
+
+class TestDetails:
+    def source(self, url: str = "https://example.org/liste", **changes: Any) -> Source:
+        options = {
+            "fiche": "li.atelier", "suivant": "a[rel=next]", "details": {**DETAILS, **changes}
+        }  # fmt: skip
+        champs = {"cle_source": "_page", "url": "_page", "nom": "nom", "commune": "ville"}
+        limites = {"pause_s": 0, "essais": 1}
+        return make_source(
+            "html_listing",
+            url=url,
+            champs=champs,
+            options=options,
+            ignorer=["tel"],
+            limites=limites,
+        )
+
+    def pages(self) -> list[Page]:
+        return [
+            make_page(LIST),
+            make_page(details_page("Atelier du Nord"), "https://example.org/a/12"),
+            make_page(
+                details_page("Atelier du Sud", "<p class=ville>Nice</p>"),
+                "https://example.org/a/13",
+            ),
+        ]
+
+    def test_records_come_from_their_own_pages_only(self) -> None:
+        extraction = run(self.source(), *self.pages())
+        found = fiches(extraction)
+        assert {key: (row["nom"], row["commune"]) for key, row in found.items()} == {
+            "https://example.org/a/12": ("Atelier du Nord", None),
+            "https://example.org/a/13": ("Atelier du Sud", "Nice"),
+        }
+        assert found["https://example.org/a/12"]["pointeur"] == "article [1]"
+        assert "prenom" not in everything(extraction)
+
+    def test_a_record_without_a_page_is_a_reject(self) -> None:
+        rejects = rejected(run(self.source(), self.pages()[0]))
+        assert rejects == [
+            ("li.atelier [4]", "*", "lien_absent"),
+            ("li.atelier [5]", "*", "lien_absent"),
+        ]
+
+    def test_a_field_that_no_page_has_is_told(self) -> None:
+        source = self.source().model_copy(
+            update={"champs": {"cle_source": "_page", "nom": "titre"}}
+        )
+        assert ("*", "titre", "colonne_absente") in rejected(run(source, *self.pages()[1:]))
+
+    def test_a_list_leads_to_each_record_once_and_to_the_next_page(self) -> None:
+        requests = PLATFORM.follow(self.source(), self.pages()[0])
+        assert [request.url for request in requests] == [
+            "https://example.org/a/12",
+            "https://example.org/a/13",
+            "https://example.org/liste?page=2",
+        ]
+
+    def test_the_page_of_a_record_leads_nowhere(self) -> None:
+        assert not PLATFORM.follow(self.source(), self.pages()[1])
+
+    @pytest.mark.parametrize(
+        ("page", "changes", "reason"),
+        [
+            (LIST, {"fiche": "ul"}, "details.fiche : 'ul' est aussi sur la liste"),
+            (LIST, {"lien": "h3 a@href"}, "'h3 a@href' ne trouve aucune adresse dans les 5 fiches"),
+            ("<title>Fermé</title><p>", {}, "'li.atelier' trouve 0 fois.*« Fermé »"),
+        ],
+    )
+    def test_a_selector_that_finds_nothing_is_an_error(
+        self, page: str, changes: dict[str, Any], reason: str
+    ) -> None:
+        source = self.source(**changes)
+        with pytest.raises(PayloadError, match=reason):
+            run(source, make_page(page))
+        with pytest.raises(PayloadError, match=reason):
+            PLATFORM.follow(source, make_page(page))
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"champs": {"nom": "h2"}}, "les mettre dans details.champs"),
+            ({"details": {**DETAILS, "lien": "h2 a"}}, "lien : attendu l’attribut d’un lien"),
+            ({"details": {**DETAILS, "lien": "h2 >@href"}}, "sélecteur CSS incorrect"),
+            ({"details": {**DETAILS, "champs": {}}}, "champs"),
+        ],
+    )
+    def test_options_are_checked(self, changes: dict[str, Any], reason: str) -> None:
+        with pytest.raises(ValidationError, match=reason):
+            PLATFORM.options.model_validate({"fiche": "li", "details": DETAILS, **changes})
+
+    def test_a_whole_harvest(self, site: Site, client: Client, tmp_path: Path) -> None:
+        for path, body in {
+            "/liste": LIST,
+            "/liste?page=2": LAST,
+            "/a/12": details_page("Nord"),
+            "/a/13": details_page("Sud"),
+            "/a/14": details_page("Est"),
+        }.items():
+            site.pages[path] = answer(body.encode(), Content_Type="text/html; charset=utf-8")
+        source = self.source(site.url("/liste"))
+        registry = Registry(tmp_path / "sources.yaml", (source,))
+        store, now = Store(tmp_path / "captures"), datetime(2026, 3, 2, tzinfo=UTC)
+        found = harvest(source, PLATFORM, registry, store, client, now=now)
+        assert site.paths == ["/liste", "/a/12", "/a/13", "/liste?page=2", "/a/14"]
+        names = {row["nom"] for row in fiches(extract(source, PLATFORM, found.bodies)).values()}
+        assert names == {"Nord", "Sud", "Est"}
+        tight = source.model_copy(
+            update={"limites": source.limites.model_copy(update={"pages": 3})}
+        )
+        with pytest.raises(CaptureError, match="plus de 3 pages"):
+            harvest(tight, PLATFORM, registry, store, client, now=now)
