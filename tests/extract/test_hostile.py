@@ -22,6 +22,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "javascript": {"variable": "lieux"},
     "mediawiki_modele": {"categorie": "Category:A"},
     "overpass": {"filtres": {"atelier": [{"shop": "bicycle"}]}},
+    "sitemap": {"pages": "/lieux/", "json_ld": {}},
+    "sparql": {"requete": "SELECT ?item {}"},
 }
 
 ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
