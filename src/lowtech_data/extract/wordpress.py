@@ -154,7 +154,7 @@ def _told(document: Any) -> str:
     if code == "rest_no_route":
         return "aucune route à cette adresse (rest_no_route) : vérifier url et contenu"
     if code is not None:
-        return f"l’erreur {mask(str(code))} ({mask(_plain(str(message)))})"
+        return f"l’erreur {mask(str(code))} ({mask(plain_text(str(message)))})"
     if "routes" in document:
         return "l’index des routes : donner dans url l’adresse qui finit par /wp/v2"
     return f"un objet ({', '.join(map(str, document))[:100] or 'vide'})"
@@ -184,7 +184,7 @@ def _values(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shown(value: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(value.get("rendered"), str):
-        return {**value, "rendered": _plain(value["rendered"])}
+        return {**value, "rendered": plain_text(value["rendered"])}
     return value
 
 
@@ -195,11 +195,11 @@ def _terms(embedded: Any) -> Iterator[tuple[str, str]]:
         for term in terms if isinstance(terms, list) else ():
             name = term.get("name") if isinstance(term, Mapping) else None
             if isinstance(name, str) and name.strip():
-                yield str(term.get("taxonomy")), _plain(name)
+                yield str(term.get("taxonomy")), plain_text(name)
 
 
-def _plain(markup: str) -> str:
-    """Text of a piece of HTML, on one line, without its scripts."""
+def plain_text(markup: str) -> str:
+    """Text of a piece of HTML, with its entities decoded, on one line and without its scripts."""
     text = BeautifulSoup(markup, "lxml").get_text(" ") if "<" in markup else html.unescape(markup)
     return " ".join(text.split())
 
