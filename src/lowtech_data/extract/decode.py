@@ -160,6 +160,11 @@ def read_html(page: Page, option: str | None = None) -> BeautifulSoup:
     return BeautifulSoup(text, "lxml")
 
 
+def binary_format(body: bytes) -> str | None:
+    """What the first bytes are those of, in French; `None` when no known format has them."""
+    return next((name for first, name in _FORMATS if body.startswith(first)), None)
+
+
 def refuse_markup(text: str, expected: str) -> None:
     """Raise `PayloadError` when a web page came instead of `expected`, and say which page."""
     if not text[:2000].lstrip().startswith("<"):
@@ -200,12 +205,11 @@ def describe(page: BeautifulSoup) -> str:
 
 
 def _refuse_binary(body: bytes) -> None:
-    for first, name in _FORMATS:
-        if body.startswith(first):
-            raise PayloadError(
-                f"attendu du texte, trouvé {name}, que rien n’ouvre ici ; demander à la source une"
-                " adresse qui donne du texte, ou convertir le fichier à la main"
-            )
+    if name := binary_format(body):
+        raise PayloadError(
+            f"attendu du texte, trouvé {name}, que rien n’ouvre ici ; demander à la source une"
+            " adresse qui donne du texte, ou convertir le fichier à la main"
+        )
 
 
 def _codec(label: str | None) -> str | None:
