@@ -108,7 +108,11 @@ class _Context:
 
 
 def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
-    options = Options.model_validate(source.options)
+    return records(page, Options.model_validate(source.options))
+
+
+def records(page: Page, options: Options) -> Iterator[Row | Unreadable]:
+    """The records of a page. Raises `PayloadError` when it has none."""
     met: set[str] = set()
     count = 0
     for pointer, document in _documents(page, options):
