@@ -1,4 +1,5 @@
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,15 @@ class TestFeatures:
             "Le site (https://roue-libre.example/) et https://autre.example\n\n12 rue des Essais"
         )
         assert workshop["site_web"] == "https://roue-libre.example/"
+
+    @pytest.mark.parametrize("opening", ["{{", "[[", "[[|", "**", "*", "*a "])
+    def test_a_text_made_of_openings_is_read_in_time(self, opening: str) -> None:
+        feature = LAYER["features"][0]
+        properties = feature["properties"] | {"description": opening * 200_000}
+        layer = LAYER | {"features": [feature | {"properties": properties}]}
+        started = time.process_time()
+        run(umap(), layer_page(layer))
+        assert time.process_time() - started < 5
 
     def test_a_layer_named_only_by_its_map(self) -> None:
         layer = LAYER | {"_umap_options": {}}

@@ -43,14 +43,15 @@ from lowtech_data.registry import Source, Strict
 _MAP_PAGE = re.compile(r"^(.*/map/)(?:[^/]*_)?(\d+)/?$")
 _LAYER_PAGE = re.compile(r"/datalayer/(?:\d+/)?([0-9a-fA-F-]+)/")
 _MARKUP = (
-    (re.compile(r"\{\{\{.*?\}\}\}|\{\{.*?\}\}", re.DOTALL), ""),
-    (re.compile(r"\[\[([^]|\n]*)\|([^]\n]*)\]\]"), r"\2 (\1)"),
-    (re.compile(r"\[\[([^]|\n]*)\]\]"), r"\1"),
-    (re.compile(r"\*\*(.+?)\*\*"), r"\1"),
-    (re.compile(r"(?<!\*)\*(?![*\s])([^*\n]+?)(?<!\s)\*(?!\*)"), r"\1"),
+    (re.compile(r"\{\{\{?[^{}]*\}\}\}?"), ""),
+    (re.compile(r"\[\[([^][|\n]*)\|([^][\n]*)\]\]"), r"\2 (\1)"),
+    (re.compile(r"\[\[([^][|\n]*)\]\]"), r"\1"),
+    (re.compile(r"\*\*([^*\n]+)\*\*"), r"\1"),
+    (re.compile(r"(?<!\*)\*(?![*\s])([^*\n]+)(?<!\s)\*(?!\*)"), r"\1"),
     (re.compile(r"^(?:#{1,6}[ \t]*|-{3,}[ \t]*$)", re.MULTILINE), ""),
 )
-"""What the popup of a map turns into images, frames, links, bold, italic, titles and rules."""
+"""What the popup of a map turns into images, frames, links, bold, italic, titles and rules. None
+holds the sign that opens it: a text made of openings only is read in time."""
 
 _ADDRESS = re.compile(r"https?://[^\s|<>\"')\]}]+")
 _IMAGES = _MARKUP[0][0]
