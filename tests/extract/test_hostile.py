@@ -18,6 +18,7 @@ from lowtech_data.extract.bounded import BoundError, Reader
 from .support import fiches, make_page, make_source, run
 
 OPTIONS: dict[str, dict[str, Any]] = {
+    "data_gouv": {"ressource": {"format": "csv"}},
     "html_listing": {"fiche": "li", "champs": {"id": "@data-id", "nom": "."}},
     "javascript": {"variable": "lieux"},
     "mediawiki_modele": {"categorie": "Category:A"},
