@@ -50,7 +50,7 @@ _CODECS = {
 
 _FORMATS = (
     (b"\x1f\x8b", "une archive gzip"),
-    (b"PK\x03\x04", "une archive ZIP (ou un classeur XLSX ou ODS)"),
+    (b"PK\x03\x04", "une archive ZIP (ou un classeur XLSX ou ODS : plateforme tableur)"),
     (b"PK\x05\x06", "une archive ZIP vide"),
     (b"7z\xbc\xaf\x27\x1c", "une archive 7z"),
     (b"Rar!\x1a\x07", "une archive RAR"),
