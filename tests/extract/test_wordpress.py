@@ -97,6 +97,20 @@ class TestRecords:
         extraction = run(places(ignorer=[]), make_page(FIXTURES / "wordpress.json"))
         assert rejected(extraction) == [("*", "type_lieu", "colonne_non_declaree")]
 
+    @pytest.mark.parametrize(
+        ("markup", "text"),
+        [
+            ("Entre 5 < 6 &amp; 7 > 3", "Entre 5 < 6 & 7 > 3"),
+            ("<p>Un</p><p>deux<br/>trois</p>", "Un deux trois"),
+            ("A<style>p{}</style>B<SCRIPT>if (a<b) perdu()</SCRIPT >C", "A B C"),
+            ("A<script>perdu()", "A"),
+            ("&lt;b&gt; reste un texte", "<b> reste un texte"),
+        ],
+    )
+    def test_markup_becomes_text(self, markup: str, text: str) -> None:
+        page = make_page(json.dumps([{"id": 1, "title": {"rendered": markup}}]))
+        assert fiches(run(make_source("wordpress"), page))["1"]["nom"] == text
+
     def test_an_item_that_is_no_record_is_one_reject(self) -> None:
         extraction = run(make_source("wordpress"), make_page('[{"id": 1}, "x"]'))
         assert rejected(extraction) == [("/1", "*", "enregistrement_inattendu")]
