@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
@@ -236,52 +237,50 @@ class Call:
 
 @dataclass(slots=True)
 class _Open:
-    """A call or a link that is not closed yet."""
+    """A call or a link that is not closed yet: where it opens, and where its parts are."""
 
     mark: str
-    begin: int
-    parts: list[str] = field(default_factory=list)
-    inside: list[Call] = field(default_factory=list)
-
-    def calls(self) -> list[Call]:
-        """The call itself when it has parameters, else those inside it."""
-        is_call = self.mark == "{{" and len(self.parts) > 1
-        return [Call(template_name(self.parts[0]), self.parts[1:])] if is_call else self.inside
+    start: int
+    bounds: list[int]
+    """Where the first part begins, then where each part ends."""
 
 
 def template_calls(wikitext: str) -> Sequence[Call]:
     """The calls of templates that are inside no other one, in the order of the text.
 
-    A call that is never closed has the parameters that end before another begins, and hides none
-    of the calls after it.
+    Of a call that is never closed, the last parameter is unknown, and calls in it are kept.
     """
     text = re.sub(r"<!--.*?(?:-->|\Z)", "", wikitext, flags=re.DOTALL)
-    root = _Open("", 0)
-    stack = [root]
+    met: list[_Open] = []
+    stack: list[_Open] = []
     for token in re.finditer(r"\{\{|\}\}|\[\[|\]\]|\|", text):
-        mark, top = token.group(), stack[-1]
+        mark = token.group()
         if mark in {"{{", "[["}:
-            stack.append(_Open(mark, token.end()))
-        elif mark == "|" and top.mark == "{{":
-            top.parts.append(text[top.begin : token.start()])
-            top.begin = token.end()
-        elif mark == "]]" and top.mark == "[[":
+            stack.append(_Open(mark, token.start(), [token.end()]))
+        elif mark == "|" and stack and stack[-1].mark == "{{":
+            stack[-1].bounds.append(token.start())
+        elif mark == "]]" and stack and stack[-1].mark == "[[":
             stack.pop()
-            stack[-1].inside += top.inside
         elif mark == "}}" and any(one.mark == "{{" for one in stack[-2:]):
-            if top.mark == "[[":
+            if stack[-1].mark == "[[":
                 # A link that was never closed ends with the call around it.
                 stack.pop()
-                stack[-1].inside += top.inside
-                top = stack[-1]
-            top.parts.append(text[top.begin : token.start()])
-            stack.pop()
-            stack[-1].inside += top.calls()
-    found: list[Call] = []
-    for unclosed in stack:
-        found += unclosed.calls() if unclosed.parts[1:] else []
-        found += unclosed.inside
-    return found
+            stack[-1].bounds.append(token.start())
+            met.append(stack.pop())
+    calls: list[Call] = []
+    end = 0
+    for call in sorted([*met, *stack], key=lambda one: one.start):
+        # The first part is the name.
+        if len(call.bounds) > 2 and call.start >= end:
+            end = call.bounds[-1]
+            calls.append(_call(text, call.bounds))
+    return calls
+
+
+def _call(text: str, bounds: Sequence[int]) -> Call:
+    name, *parameters = (text[start:end] for start, end in pairwise(bounds))
+    # After the name, each part begins with the bar that ended the one before.
+    return Call(template_name(name), [part[1:] for part in parameters])
 
 
 def _plain(wikitext: str) -> str:
