@@ -53,8 +53,8 @@ PLAIN: Mapping[str, str] = {
         "fab_lab*, lab_fab, fab_n_lab, maker_space, hacker_space, haker_space, hack_lab, maker, "
         "bricolab, bricotheque, human_lab, manufacture collaborative|partagee|citoyenne, "
         "atelier partage|cooperatif|collaboratif, "
-        "atelier bois|metal|soudure|menuiserie|ceramique|poterie|bricolage partage|cooperatif|collaboratif, "
-        "atelier bois|metal|soudure|menuiserie|ceramique|poterie|bricolage associatif|participatif|ouvert|libre, "
+        "atelier bois|metal|soudure|menuiserie|ceramique|poterie partage|cooperatif|collaboratif, "
+        "atelier bois|metal|menuiserie|ceramique|bricolage associatif|participatif|ouvert|libre, "
         "garage|mecanique solidaire|associatif|participatif"
     ),
     "reparation": (
