@@ -51,6 +51,28 @@ def test_spellings_of_one_name_at_one_address_are_the_same(first, second):
 
 
 @pytest.mark.parametrize(
+    ("activity", "host"),
+    [
+        ("Repair Café Centre social des Trois Rivières", "Centre social des Trois Rivières"),
+        ("Fablab de la Médiathèque Olympe", "Médiathèque Olympe"),
+        ("Atelier vélo Maison de quartier Balzac", "Maison de quartier Balzac"),
+        ("Repair Café de la MJC Belle", "MJC Belle"),
+    ],
+)
+@pytest.mark.parametrize("contact", [{}, {"telephone": "02 98 00 00 01"}])
+def test_an_activity_that_bears_the_name_of_its_host_is_lodged_there(activity, host, contact):
+    activity, host = ({"nom": name, **PLACE, **contact} for name in (activity, host))
+    assert outcome(activity, host) == ("lie", "heberge_par", False)
+
+
+def test_two_numbers_of_one_street_are_two_addresses_when_their_points_are_far():
+    school = {"nom": "École primaire Sainte-Anne", "commune": "Marseille", "code_postal": "13005"}
+    here = {"adresse": "71 rue Carnot", "latitude": 43.29, "longitude": 5.40}
+    there = {"adresse": "26 rue Carnot", "latitude": 43.33, "longitude": 5.40}
+    assert not outcome(school | here, school | there)[2]
+
+
+@pytest.mark.parametrize(
     ("first", "second"),
     [
         ("Nybi.cc", "Lorraine Living"),

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from lowtech_data.resolve import vocabulary as v
+from lowtech_data.resolve.features import family_mask
+
 
 class Rows(Protocol):
     """What a statement returned."""
@@ -45,6 +48,21 @@ def _metres(lat: str, lon: str) -> str:
     return f"""12742000 * asin(sqrt(least(1.0, pow(sin(radians({lat} - x_lat) / 2), 2)
         + cos(radians(x_lat)) * cos(radians({lat})) * pow(sin(radians({lon} - x_lon) / 2), 2))))"""
 
+
+_GUESTS = family_mask(v.GUEST_KINDS - v.HOST_KINDS)
+_HOSTS = family_mask(v.HOST_KINDS - v.GUEST_KINDS)
+_LODGED = (
+    f"((x_genre & {_GUESTS} <> 0) <> (y_genre & {_GUESTS} <> 0)"
+    f" AND x_genre & y_genre & {_HOSTS} <> 0)"
+)
+"""SQL: two names of one host, of which one alone says what is done there (« Repair café du centre
+social X », « Centre social X »): an activity, and the body that lodges it.
+"""
+
+_LONG_STREET_M = 1000
+"""From this distance, and beyond what points are uncertain by, two numbers of streets of one name
+are two addresses.
+"""
 
 _SWAPPED_M = 300_000
 """From this distance, latitude and longitude may have been swapped in one of the two."""
@@ -421,6 +439,8 @@ def _levels() -> str:
                     WHEN numeros AND ecart_numero <= 0 AND metres IS NULL THEN 'adresse_seule'
                     WHEN numeros AND ecart_numero <= 4 AND coalesce(metres < 1000, meme_commune)
                         THEN 'numero_proche'
+                    WHEN numeros AND metres > greatest({_LONG_STREET_M}, 3 * sigma)
+                        THEN 'autre_adresse'
                     WHEN numeros THEN 'autre_numero'
                     WHEN coalesce(metres < 1500, meme_commune) THEN 'voie'
                     ELSE 'autre_adresse' END
@@ -472,7 +492,9 @@ def _levels() -> str:
            (x_chez <> y_chez AND x_genre & y_genre = 0)
                OR (seuls_a > 0 AND seuls_b = 0 AND x_genre = 0 AND y_genre <> 0)
                OR (seuls_b > 0 AND seuls_a = 0 AND y_genre = 0 AND x_genre <> 0) AS chez,
-           CASE WHEN x_heberge AND y_invite AND NOT y_heberge THEN 'a'
+           {_LODGED} AS activite_de_l_hote,
+           CASE WHEN {_LODGED} THEN CASE WHEN x_genre & {_GUESTS} = 0 THEN 'a' ELSE 'b' END
+                WHEN x_heberge AND y_invite AND NOT y_heberge THEN 'a'
                 WHEN y_heberge AND x_invite AND NOT x_heberge THEN 'b' END AS hote_probable
     FROM mesures
     LEFT JOIN (

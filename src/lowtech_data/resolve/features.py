@@ -441,7 +441,8 @@ FAMILY_BIT = {family: 1 << rank for rank, family in enumerate(sorted(v.KINDS))}
 """Family of a kind → its bit in `genre`, the set of families that a name says."""
 
 
-def _mask(families: Iterable[str]) -> int:
+def family_mask(families: Iterable[str]) -> int:
+    """The bits of several families."""
     return sum(FAMILY_BIT[family] for family in families)
 
 
@@ -460,7 +461,7 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
     empty = _alternation(v.EMPTY_WORDS)
     bits = " ".join(f"WHEN '{family}' THEN {bit}" for family, bit in FAMILY_BIT.items())
     close = " ".join(
-        f"WHEN '{family}' THEN {_mask(b for a, b in v.CLOSE_KINDS if a == family)}"
+        f"WHEN '{family}' THEN {family_mask(b for a, b in v.CLOSE_KINDS if a == family)}"
         for family in sorted({a for a, _ in v.CLOSE_KINDS})
     )
     con.execute(
@@ -562,8 +563,8 @@ def _records(con: duckdb.DuckDBPyConnection) -> None:
             JOIN dense d USING (rid)
         )
         SELECT * REPLACE ({codes}),
-               genre & {_mask(v.HOST_KINDS)} <> 0 AS heberge,
-               genre & {_mask(v.GUEST_KINDS)} <> 0 AS invite,
+               genre & {family_mask(v.HOST_KINDS)} <> 0 AS heberge,
+               genre & {family_mask(v.GUEST_KINDS)} <> 0 AS invite,
                {_code("left(siret, 9)")} AS siren
         FROM fiches
         ORDER BY rid

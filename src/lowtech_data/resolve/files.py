@@ -194,8 +194,10 @@ def match_file(
         tell(f"{_spaced(count)} enregistrements lus")
         try:
             matching = match(con, _NAMED, decisions=known, progress=progress, state=state)
-        except (MatchError, StateError) as error:
+        except MatchError as error:
             raise MatchInputError(f"{records} : {error}") from None
+        except StateError as error:
+            raise MatchInputError(str(error)) from None
         notes += [*_decision_notes(con, known), *matching.warnings]
         tables = {out: _with_unnamed(con, matching.clusters)}
         if pairs:
@@ -602,8 +604,8 @@ def _decision_notes(con: duckdb.DuckDBPyConnection, decisions: Decisions) -> lis
     if absent:
         more = "…" if len(absent) > _MAX_SHOWN else ""
         notes.append(
-            f"{_counted(len(absent), 'fiche')} des décisions absentes du fichier, ou sans nom"
-            f" ({', '.join(map(_short, absent[:_MAX_SHOWN]))}{more}) : ces décisions attendent"
+            f"décisions en attente : {_counted(len(absent), 'fiche')} hors du fichier, ou sans nom"
+            f" ({', '.join(map(_short, absent[:_MAX_SHOWN]))}{more})"
         )
     return notes
 

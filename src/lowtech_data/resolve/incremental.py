@@ -182,9 +182,13 @@ class State:
         try:
             self._con.execute(f"ATTACH '{quoted}' AS {_SCHEMA}")
         except duckdb.Error as error:
+            if "Conflicting lock" in str(error):
+                raise StateError(
+                    f"{path} : un autre rapprochement s’en sert ; attendre qu’il finisse"
+                ) from None
             raise StateError(
-                f"{path} : ce n’est pas l’état d’un rapprochement, ou un autre s’en sert ; pour"
-                f" repartir de zéro, l’effacer ({str(error).splitlines()[0]})"
+                f"{path} : ce n’est pas l’état d’un rapprochement, ou il est abîmé ; donner un"
+                " autre fichier"
             ) from None
         self._con.execute("BEGIN")
         self._attached = True

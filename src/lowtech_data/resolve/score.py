@@ -167,6 +167,7 @@ _ELSEWHERE = "('autre_adresse', 'autre_commune', 'autre_numero', 'loin')"
 _CONTACT = (
     "(tel = 'egal' OR mail = 'egal' OR web IN ('page', 'hote') OR legal = 'siret' OR rna = 'egal')"
 )
+_LODGED = f"(activite_de_l_hote AND nom IN {_NAMED})"
 _OWN_PHONE = "coalesce(tel = 'egal' AND usages_tel <= 2, false)"
 
 VETOES: tuple[tuple[str, str], ...] = (
@@ -188,7 +189,10 @@ VETOES: tuple[tuple[str, str], ...] = (
     ),
     (
         "chez_un_hote",
-        f"chez AND (NOT {_CONTACT} OR (nom = 'propre_egal' AND tel <> 'egal' AND mail <> 'egal'))",
+        (
+            f"{_LODGED} OR (chez AND (NOT {_CONTACT}"
+            " OR (nom = 'propre_egal' AND tel <> 'egal' AND mail <> 'egal')))"
+        ),
     ),
     (
         "autre_adresse",
@@ -222,9 +226,9 @@ two addresses, sites that a listing itself tells apart, brands with many sites.
 """
 
 _HOSTED = (
-    f"lieu IN {_ADDRESS} AND score < {SAME_BITS}"
+    f"lieu IN {_ADDRESS} AND ({_LODGED} OR score < {SAME_BITS}"
     " AND (hote_probable IS NOT NULL OR veto = 'chez_un_hote'"
-    f" OR (veto IN ('nom_different', 'genres_opposes') AND {_CONTACT}))"
+    f" OR (veto IN ('nom_different', 'genres_opposes') AND {_CONTACT})))"
 )
 _BRANCH = (
     f"lieu IN {_ELSEWHERE}"
