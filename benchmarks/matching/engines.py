@@ -39,13 +39,13 @@ def ours(folder: Path) -> Outcome:
     its pairs, relations left out.
     """
     from lowtech_data.resolve import match
-    from lowtech_data.resolve.files import MEMORY
+    from lowtech_data.resolve.files import limit_memory
 
     with duckdb.connect() as con:
         # As the command does.
         con.execute("SET temp_directory = $1", [str(folder)])
-        con.execute("SET memory_limit = $1", [MEMORY])
         _load(con, folder)
+        limit_memory(con, con.table("records").count("*").fetchall()[0][0])
         found = match(con, "records")
         con.register("pairs", found.pairs)
         con.register("groups", found.clusters)

@@ -39,9 +39,9 @@ NEEDED = ("cle_source", "nom")
 
 PAIR_COLUMNS = ("source_a", "cle_a", "source_b", "cle_b", "score", "decision", "details")
 
-MEMORY = "1200MB"
-"""What tables may take in memory: the rest goes to disk, beside the output. A million records need
-two GiB in all, and a small machine is enough.
+MEMORY_MB = 1200
+"""What tables may take in memory for up to a million records, and for each million above: the rest
+goes to disk, beside the output. A million records need two GiB in all: a small machine is enough.
 """
 MAX_COMPARED = 500
 """Characters of a text that are compared: the cost of a pair grows with the square of its words."""
@@ -188,9 +188,10 @@ def match_file(
         staged = {path: _staged(stack, path) for path in request.outputs}
         con = stack.enter_context(duckdb.connect())
         con.execute("SET temp_directory = $1", [str(staged[out].parent)])
-        con.execute("SET memory_limit = $1", [MEMORY])
+        limit_memory(con, 0)
         tell(f"lecture de {records.name}")
         count, notes = _load(con, request)
+        limit_memory(con, count)
         tell(f"{_spaced(count)} enregistrements lus")
         try:
             matching = match(con, _NAMED, decisions=known, progress=progress, state=state)
@@ -219,6 +220,11 @@ def match_file(
             sync(path.parent)
     to_review = pc.sum(pc.equal(matching.pairs["decision"], "a_revoir")).as_py() or 0
     return FileMatching(count, len(tables[out]["cluster"].unique()), to_review, notes)
+
+
+def limit_memory(con: duckdb.DuckDBPyConnection, records: int) -> None:
+    """Bound what the tables of a matching take in memory, by `MEMORY_MB`."""
+    con.execute("SET memory_limit = $1", [f"{MEMORY_MB * max(1.0, records / 1e6):.0f}MB"])
 
 
 def read_renames(options: Iterable[str]) -> dict[str, str]:
