@@ -11,7 +11,7 @@ import pytest
 
 from lowtech_data import resolve
 from lowtech_data.model import LISTS, codes_of
-from lowtech_data.resolve import cluster, score
+from lowtech_data.resolve import cluster, outcome, score
 from lowtech_data.resolve.evaluate import RECORDS_FILE, load_records
 
 EVALUATION = Path(__file__).parents[1] / "evaluation"
@@ -47,7 +47,7 @@ def refusals() -> set[str]:
 
 def test_every_reason_that_the_engine_can_give_is_explained():
     stories = {*score.STORIES, "hasard"}
-    in_score, in_pairs = reasons_of_sql(score, "motif"), reasons_of_sql(resolve, "motif")
+    in_score, in_pairs = reasons_of_sql(score, "motif"), reasons_of_sql(outcome, "motif")
     given = {name for name, _ in score.VETOES} | {"mieux_ailleurs"} | in_score | in_pairs
     given |= (stories - {"identique"}) | refusals()
     assert codes_of("motif_paire") == given
