@@ -185,13 +185,11 @@ class _Remote:
         self.recorder = store.recorder(source.id, instant(now))
         last = store.last_complete(source.id)
         self.before = last.captures if last else ()
-        obtained = [c for c in (*self.before, *store.unfinished(source.id)) if store.has(c.sha256)]
-        self.known = {c.url: c for c in obtained}
+        unfinished = [c for c in store.unfinished(source.id) if store.has(c.sha256)]
+        before = [c for c in self.before if store.has(c.sha256)]
+        self.known = {c.url: c for c in (*before, *unfinished)}
         since = instant(now - RESUMED_WITHIN)
-        self.resumed = {
-            c.url: c for c in store.unfinished(source.id)
-            if c.captured_at >= since and store.has(c.sha256)
-        }  # fmt: skip
+        self.resumed = {c.url: c for c in unfinished if c.captured_at >= since}
 
     def run(self) -> Harvest:
         captures: list[Capture] = []

@@ -18,6 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urljoin
 
 import pyarrow as pa
 from pydantic import BaseModel
@@ -164,6 +165,24 @@ class Unreadable:
 
 class PayloadError(ValueError):
     """A payload that is not what its platform gives: the whole page is refused, with the reason."""
+
+
+def pointer_step(part: str) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def next_page(page: Page, address: object, where: str) -> Request:
+    """The request of the next page, by the address that the payload gives at `where`.
+
+    Raises `PayloadError` when that is no address, or leads to the same page.
+    """
+    if not isinstance(address, str):
+        raise PayloadError(f"« {where} » : attendu une adresse, trouvé {type(address).__name__}")
+    url = urljoin(page.url, address)
+    if url == page.url:
+        raise PayloadError(f"« {where} » ramène à la même page : la pagination n’avance pas")
+    return Request(url, "application/json")
 
 
 class NoOptions(Strict):

@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urljoin
 
 from lowtech_data.extract.base import (
     Page,
@@ -25,6 +24,8 @@ from lowtech_data.extract.base import (
     Row,
     Unreadable,
     mask,
+    next_page,
+    pointer_step,
 )
 from lowtech_data.extract.decode import read_json
 from lowtech_data.registry import FirstOf, Source
@@ -44,14 +45,7 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
     following = meta.get("next") if isinstance(meta, Mapping) else None
     if not following or not document["entities"]:
         return ()
-    if not isinstance(following, str):
-        raise PayloadError(
-            f"« meta.next » : attendu une adresse, trouvé {type(following).__name__}"
-        )
-    url = urljoin(page.url, following)
-    if url == page.url:
-        raise PayloadError("« meta.next » ramène à la même page : la pagination n’avance pas")
-    return (Request(url, "application/json"),)
+    return (next_page(page, following, "meta.next"),)
 
 
 def _document(page: Page) -> Mapping[str, Any]:
@@ -78,7 +72,7 @@ def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
     entities = _document(page)["entities"]
     named = entities.items() if isinstance(entities, Mapping) else enumerate(entities)
     for key, entity in named:
-        pointer = f"/entities/{str(key).replace('~', '~0').replace('/', '~1')}"
+        pointer = f"/entities/{pointer_step(str(key))}"
         if not isinstance(entity, Mapping):
             yield Unreadable(pointer, "enregistrement_inattendu", type(entity).__name__)
             continue

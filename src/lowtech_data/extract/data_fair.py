@@ -19,7 +19,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, field_validator
 
@@ -33,6 +33,7 @@ from lowtech_data.extract.base import (
     Unreadable,
     columns_of,
     mask,
+    next_page,
 )
 from lowtech_data.extract.decode import read_json
 from lowtech_data.registry import Source, Strict
@@ -118,14 +119,7 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
     if source.is_local:
         return ()
     following = _envelope(page).get("next")
-    if not following:
-        return ()
-    if not isinstance(following, str):
-        raise PayloadError(f"« next » : attendu une adresse, trouvé {type(following).__name__}")
-    url = urljoin(page.url, following)
-    if url == page.url:
-        raise PayloadError("« next » ramène à la même page : la pagination n’avance pas")
-    return (Request(url, "application/json"),)
+    return (next_page(page, following, "next"),) if following else ()
 
 
 def _envelope(page: Page) -> Mapping[str, Any]:

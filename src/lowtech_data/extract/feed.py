@@ -28,9 +28,8 @@ from urllib.parse import urldefrag, urljoin
 from lxml import etree
 
 from lowtech_data.extract.base import Lost, Page, PayloadError, Platform, Request, Row, mask
-from lowtech_data.extract.decode import decode, refuse_markup
+from lowtech_data.extract.decode import decode, plain_text, refuse_markup
 from lowtech_data.extract.licences import licence_identifier
-from lowtech_data.extract.wordpress import plain_text
 from lowtech_data.registry import Source
 
 _NAMESPACES = {

@@ -15,6 +15,7 @@ from lowtech_data.extract.base import (
     Request,
     Row,
     Unreadable,
+    pointer_step,
     value_at,
 )
 from lowtech_data.extract.decode import read_json
@@ -61,9 +62,9 @@ def _options(source: Source) -> Options:
 def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
     options = _options(source)
     records = _records(read_json(page, options.encodage), options)
-    prefix = "".join(f"/{_escaped(part)}" for part in (options.chemin or "").split(".") if part)
+    prefix = "".join(f"/{pointer_step(part)}" for part in (options.chemin or "").split(".") if part)
     for key, record in records:
-        pointer = f"{prefix}/{_escaped(str(key))}"
+        pointer = f"{prefix}/{pointer_step(str(key))}"
         if not isinstance(record, Mapping):
             yield Unreadable(pointer, "enregistrement_inattendu", type(record).__name__)
             continue
@@ -82,11 +83,6 @@ def _records(document: Any, options: Options) -> Sequence[tuple[int | str, Any]]
     raise PayloadError(
         f"attendu une liste ou un objet d’enregistrements {where} ; trouvé : {keys[:300]}"
     )
-
-
-def _escaped(part: str) -> str:
-    """One step of a JSON pointer (RFC 6901)."""
-    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _position(values: Mapping[str, Any], path: str | None) -> dict[str, str]:

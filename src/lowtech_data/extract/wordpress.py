@@ -13,7 +13,6 @@ are reached by theirs (`acf.adresse`). Besides the columns of WordPress, rows ho
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -31,7 +30,7 @@ from lowtech_data.extract.base import (
     columns_of,
     mask,
 )
-from lowtech_data.extract.decode import read_json
+from lowtech_data.extract.decode import plain_text, read_json
 from lowtech_data.registry import Source, Strict
 
 _MAPPING = {
@@ -45,9 +44,6 @@ _MAPPING = {
 }
 _COMPUTED = frozenset({"_termes", "_taxonomies"})
 _OWN_PARAMETERS = frozenset({"page", "per_page", "offset", "context"})
-
-_TAG = re.compile(r"(<[/!?a-zA-Z][^<>]*>)")
-_CODE = re.compile(r"</?(?:script|style)\b", re.IGNORECASE)
 
 
 class Options(Strict):
@@ -198,20 +194,6 @@ def _terms(embedded: Any) -> Iterator[tuple[str, str]]:
             name = term.get("name") if isinstance(term, Mapping) else None
             if isinstance(name, str) and name.strip():
                 yield str(term.get("taxonomy")), plain_text(name)
-
-
-def plain_text(markup: str) -> str:
-    """Text of a piece of HTML, with its entities decoded, on one line and without its scripts.
-
-    A parser takes a millisecond for each, a listing has ten thousand.
-    """
-    first, *parts = _TAG.split(markup)
-    texts, is_code = [first], False
-    for tag, text in zip(parts[::2], parts[1::2], strict=True):
-        if _CODE.match(tag):
-            is_code = not tag.startswith("</")
-        texts.append("" if is_code else text)
-    return " ".join(html.unescape(" ".join(texts)).split())
 
 
 PLATFORM = Platform(

@@ -42,6 +42,7 @@ from lowtech_data.extract.base import (
     columns_of,
     fold,
     mask,
+    pointer_step,
 )
 from lowtech_data.extract.decode import read_json
 from lowtech_data.registry import FirstOf, Source, Strict
@@ -163,7 +164,7 @@ def _rows(source: Source, page: Page) -> Iterator[Row | Unreadable]:
     keys = _keys([entry for _, entry in entries], options)
     forgotten = _never_there([entry for _, entry in entries], options)
     for (name, entry), key in zip(entries, keys, strict=True):
-        pointer = f"/{name.replace('~', '~0').replace('/', '~1')}"
+        pointer = f"/{pointer_step(name)}"
         if not isinstance(entry, Mapping):
             yield Unreadable(pointer, "enregistrement_inattendu", type(entry).__name__)
             continue

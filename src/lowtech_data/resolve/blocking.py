@@ -161,9 +161,9 @@ def _moved(kept: str) -> str:
             SELECT k.genre, k.cle, count(*) AS n FROM {kept} k
             JOIN ecarts e ON e.genre = k.genre AND e.cle = k.cle GROUP BY k.genre, k.cle
         )
-        SELECT e.genre, e.cle, coalesce(n, 0) > {_CAP.replace("genre", "e.genre")} AS etait,
-               coalesce(n, 0) + ecart > {_CAP.replace("genre", "e.genre")} AS trop
-        FROM ecarts e LEFT JOIN avant a ON a.genre = e.genre AND a.cle = e.cle
+        SELECT genre, cle, n > {_CAP} AS etait, n + ecart > {_CAP} AS trop
+        FROM (SELECT e.genre, e.cle, e.ecart, coalesce(a.n, 0) AS n
+              FROM ecarts e LEFT JOIN avant a ON a.genre = e.genre AND a.cle = e.cle)
     """
 
 
