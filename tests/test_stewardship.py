@@ -8,8 +8,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from lowtech_data import diagnose, preview, refine, review, snapshot
+from lowtech_data.cli import app
 from lowtech_data.extract.base import PayloadError
 from lowtech_data.publish import changes, release
 from lowtech_data.resolve.decisions import DecisionError, Decisions, append, new_decision
@@ -41,6 +43,10 @@ def test_an_uncertain_pair_waits_for_a_person(project: Project):
     fields = {name: (left, right) for name, left, right in sheet.fields}
     assert fields["adresse"] == ("12 rue du Port", "40 avenue de la Gare")
     assert fields["nom"][0] == fields["nom"][1]
+    command = ["review", "show", pair.a, pair.b, "--warehouse", str(project.warehouse.root)]
+    shown = CliRunner().invoke(app, command).stdout
+    marks = dict(reversed(line.split()[:2]) for line in shown.splitlines() if line[:1] in "=≈≠")
+    assert (marks["adresse"], marks["nom"]) == ("≠", "=")
     assert any(name.startswith("nom") for name, _ in sheet.parts)
 
 

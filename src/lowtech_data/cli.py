@@ -93,6 +93,9 @@ LastCuratedOption = Annotated[
 ]
 
 
+_PREDICATES = ", ".join(code.code for code in LISTS["predicat"])
+
+
 class PairDecision(StrEnum):
     """What can be decided of two fiches."""
 
@@ -448,6 +451,8 @@ def match(
     """Dédoublonne n’importe quelle table CSV ou Parquet."""
     from lowtech_data.resolve.files import MatchInputError, PermanentIds, match_file, read_renames
 
+    if as_of and ledger is None:
+        raise typer.BadParameter("--as-of : le jour ne s’inscrit qu’à un registre (--ledger)")
     day = _day(as_of) if as_of else datetime.now(UTC).date()
     try:
         report = match_file(
@@ -533,14 +538,16 @@ def review_list(
     for pair in pairs[:limit]:
         out.print(
             f"[bold]{escape(pair.names[0])}[/bold] / [bold]{escape(pair.names[1])}[/bold]"
-            f" · {pair.score:.1f} bits · {escape(pair.a)} {escape(pair.b)}"
+            f" · {review.bits(pair.score)} bits · {escape(pair.a)} {escape(pair.b)}"
         )
         if pair.stale:
             out.print(f"  à redécider, {escape(decisions.describe(pair.stale.decision))}")
             out.print(f"  changé depuis : {escape(review.changed(pair.stale.changes))}")
     for line in desk.orphans(decisions):
         err.print(f"fiche absente de la base, décision gardée : {escape(decisions.describe(line))}")
-    out.print(f"{_counted(len(pairs), 'paire')} à revoir.")
+    more = len(pairs) - limit
+    hint = f" ; pour les {more} autres : --limit {len(pairs)}" if more > 0 else ""
+    out.print(f"{_counted(len(pairs), 'paire')} à revoir{hint}.")
 
 
 @review_app.command("show")
@@ -553,8 +560,8 @@ def review_show(a: str, b: str, warehouse: WarehouseOption = WAREHOUSE) -> None:
     for title in ("champ", a, b):
         table.add_column(title, overflow="fold")
     for name, left, right in sheet.fields:
-        mark = "" if left == right else "≠ "
-        table.add_row(f"{mark}{name}", escape(left or "–"), escape(right or "–"))
+        mark = review.mark(left or "", right or "")
+        table.add_row(f"{mark} {name}", escape(left or "–"), escape(right or "–"))
     out.print(table)
     _two_columns("part du score", "bits", sheet.parts)
 
@@ -566,7 +573,9 @@ def review_decide(
     decision: PairDecision,
     reason: Annotated[str, typer.Option("--motif", help="Pourquoi, en une phrase.")],
     who: Annotated[str, typer.Option("--qui", help="Rôle ou pseudonyme.")],
-    predicate: Annotated[str | None, typer.Option("--predicat", help="Lien, si lie.")] = None,
+    predicate: Annotated[
+        str | None, typer.Option("--predicat", help=f"Si lie, ce que A est à B : {_PREDICATES}.")
+    ] = None,
     warehouse: WarehouseOption = WAREHOUSE,
     curated: LastCuratedOption = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Jour de la décision.")] = None,

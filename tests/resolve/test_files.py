@@ -281,3 +281,4 @@ def test_the_command_tells_its_steps_when_asked_and_else_keeps_quiet(tmp_path):
     refused = lowtech(*command, "--ledger", tmp_path / "r.jsonl", "--as-of", "2025-01-01")
     assert refused.returncode == 1
     assert "2026-01-01" in refused.stderr
+    assert "--ledger" in lowtech(*command, "--as-of", "2026-01-01").stderr

@@ -77,12 +77,14 @@ def record(random_: random.Random, key: int) -> dict:
 
 
 def changed(rows: list[dict], random_: random.Random, count: int) -> list[dict]:
-    """Some deleted, some moved or renamed, some added, keys before, between and after."""
+    """Some deleted, but never all, some moved or renamed, some added, keys before, between and
+    after.
+    """
     after = [dict(row) for row in rows]
     for _ in range(count):
         what = random_.randint(0, 2)
-        if what == 0 and after:
-            after.pop(random_.randrange(len(after)))
+        if what == 0 and len(after) > 1:
+            after.pop(random_.randrange(1, len(after)))
         elif what == 1 and after:
             kept = after[random_.randrange(len(after))]
             field = random_.choice(["nom", "adresse", "telephone"])
@@ -186,6 +188,18 @@ def test_a_file_of_another_kind_is_refused_and_kept(tmp_path):
         with pytest.raises(StateError, match=name):
             resumed(rows, tmp_path / name)
         assert (tmp_path / name).read_bytes() == content
+
+
+def test_the_state_of_another_table_is_refused_and_kept(tmp_path):
+    state, random_ = tmp_path / "etat", random.Random(1)
+    rows = [record(random_, key) for key in range(20)]
+    before = resumed(rows, state)
+    content = state.read_bytes()
+    with pytest.raises(StateError, match="autre table"):
+        resumed([record(random_, key) for key in range(100, 120)], state)
+    assert state.read_bytes() == content
+    assert resumed([*rows[:1], *(record(random_, key) for key in range(100, 120))], state)
+    assert_same(resumed(rows, tmp_path / "neuf"), before)
 
 
 def test_two_runs_cannot_share_a_state(tmp_path):

@@ -106,7 +106,8 @@ class Decision(BaseModel):
         if self.valeur is not None and self.decision != "corriger":
             raise ValueError(f"valeur n’a pas de sens pour « {self.decision} »")
         if self.predicat is not None and self.predicat not in codes_of("predicat"):
-            raise ValueError(f"prédicat inconnu : {self.predicat}")
+            known = ", ".join(sorted(codes_of("predicat")))
+            raise ValueError(f"prédicat inconnu : {self.predicat} ; attendu : {known}")
         if self.a is not None and self.a == self.b:
             raise ValueError(f"a et b sont la même fiche : {self.a}")
         return self

@@ -230,6 +230,7 @@ class State:
             UPDATE {_SCHEMA}.res_etat SET changees = changees + (SELECT count(*) FROM res_ecart)
             """
         )
+        self._check_same_table()
         row = self._con.execute(f"SELECT changees FROM {_SCHEMA}.res_etat").fetchone()
         if row is None or row[0] > MAX_CHANGED * model.records:
             return False
@@ -238,6 +239,22 @@ class State:
             f"SELECT 1 FROM {_SCHEMA}.res_numero GROUP BY rid HAVING count(*) > 1 LIMIT 1"
         ).fetchone()
         return twice is None
+
+    def _check_same_table(self) -> None:
+        """Refuse a state of which no record is left: it is another table's, worth keeping."""
+        row = self._con.execute(
+            f"""
+            SELECT count(empreinte) > 0 AND count(rid) > 0
+                   AND count(rid) = (SELECT count(*) FROM {_SCHEMA}.res_numero)
+                   AND count(*) = count(empreinte) + count(rid)
+            FROM res_ecart
+            """
+        ).fetchone()
+        if row and row[0]:
+            raise StateError(
+                f"{self._path} : l’état d’une autre table, dont aucune clé n’est dans celle-ci ;"
+                " donner un autre fichier, ou effacer celui-ci"
+            )
 
     def _prepare(self, records: str) -> None:
         """Bring the records' features up to date, by the calibration kept."""

@@ -16,7 +16,7 @@ from lowtech_data.resolve.identity import Ledger
 from lowtech_data.review import desk, words
 from lowtech_data.review.desk import Desk, Pair
 from lowtech_data.review.session import Session, Terminal
-from lowtech_data.review.words import changed
+from lowtech_data.review.words import bits, changed, mark
 from lowtech_data.warehouse import Warehouse
 
 __all__ = [
@@ -25,9 +25,11 @@ __all__ = [
     "Session",
     "Sheet",
     "Terminal",
+    "bits",
     "changed",
     "decide",
     "load",
+    "mark",
     "open_session",
     "queue",
     "show",
@@ -88,7 +90,7 @@ def show(warehouse: Warehouse, a: str, b: str) -> Sheet:
         case = desk.read_case(con, Pair(a, b, ("", ""), 0.0), Decisions())
     fields = tuple((name, _text(case.left[name]), _text(case.right[name])) for name in SHOWN)
     weighed = [
-        (f"{part.name} ({part.level})" if part.level else part.name, f"{part.bits:+.1f}")
+        (f"{part.name} ({part.level})" if part.level else part.name, words.bits(part.bits))
         for part in case.details.parts
     ]
     rule = [("règle", words.sentence(case.details.rule))] if weighed else []
