@@ -44,6 +44,10 @@ def outcome(first, second):
         ("Plateforme C", "Platforme C"),
         ("Goldorhack", "Gold Or Hack"),
         ("Fab’Alpes", "FAB ALPES"),
+        ("Tiers-lieu Neautan", "TIES-LIEU NEAUTAN"),
+        ("Ressourcerie Le Pophoic", "Ressourc.erie Le Pophoic"),
+        ("Centre social Chanfoir", "Centresocial Chanfoir"),
+        ("Médiathèqu Le Garage", "Médiathèque Le Garage"),
     ],
 )
 def test_spellings_of_one_name_at_one_address_are_the_same(first, second):
@@ -63,6 +67,30 @@ def test_spellings_of_one_name_at_one_address_are_the_same(first, second):
 def test_an_activity_that_bears_the_name_of_its_host_is_lodged_there(activity, host, contact):
     activity, host = ({"nom": name, **PLACE, **contact} for name in (activity, host))
     assert outcome(activity, host) == ("lie", "heberge_par", False)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Bibliothèque Kerval", "Médiathèque Kervol"), ("La Cyclerie Kerval", "La Recyclerie Kervol")],
+)
+def test_two_names_are_not_one_misspelt(first, second):
+    assert not outcome({"nom": first, **PLACE}, {"nom": second, **PLACE})[2]
+
+
+def test_a_source_that_repeats_its_records_teaches_nothing_more():
+    table = generate(1500, seed=3).drop_columns("verite")
+    copied = [row for row in table.to_pylist() if row["source"] == "gogocarto_a"]
+    again = [row | {"cle_source": f"bis-{row['cle_source']}"} for row in copied]
+    twice = pa.concat_tables([table, pa.Table.from_pylist(again, table.schema)])
+
+    def scores(found):
+        pairs = found.pairs.select(["cle_a", "cle_b", "score"]).to_pylist()
+        return {(pair["cle_a"], pair["cle_b"]): pair["score"] for pair in pairs}
+
+    before, after = scores(run(table)), scores(run(twice))
+    known = before.keys() & after.keys()
+    assert len(known) > 0.95 * len(before)
+    assert sum(abs(before[pair] - after[pair]) > 0.1 for pair in known) < 0.01 * len(known)
 
 
 def test_two_numbers_of_one_street_are_two_addresses_when_their_points_are_far():

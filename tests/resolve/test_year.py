@@ -246,7 +246,8 @@ def run(count: int, folder: Any, seed: int = 5) -> Year:
         if week == SILENT:
             moved = [fiches for fiches in calm if fiches & silent]
             year.silent = tally(moved, before, after)
-            calm = [fiches for fiches in calm if not fiches & silent]
+            shaken = {world.rows[n]["verite"] for n in silent}
+            calm = [f for f in calm if not any(world.rows[n]["verite"] in shaken for n in f)]
         bases = {}
         for label, call in BASELINES.items():
             ids = {key: call(cluster) for cluster in clusters for key in cluster}

@@ -340,6 +340,11 @@ def _levels() -> str:
                coalesce(e.courants_a, 0) + coalesce(e.lieux, 0) + coalesce(w.courants, 0)
                    AS courants_communs,
                jaro_winkler_similarity(x_propre, y_propre) AS similarite,
+               CASE WHEN x_noyau = y_noyau THEN true
+                    WHEN x_genre = y_genre OR abs(length(x_noyau) - length(y_noyau)) > 1
+                         OR least(length(x_noyau), length(y_noyau)) < 8
+                         OR regexp_matches(x_noyau || y_noyau, '[0-9]') THEN false
+                    ELSE levenshtein(x_noyau, y_noyau) <= 1 END AS genre_mal_ecrit,
                {_METRES} AS metres,
                sqrt(x_sigma * x_sigma + y_sigma * y_sigma) AS sigma,
                greatest(x_sigma, y_sigma) AS sigma_max,
@@ -389,7 +394,7 @@ def _levels() -> str:
            CASE WHEN communs > 0 AND x_noyau = y_noyau THEN 'egal'
                 WHEN communs > 0 AND (x_propre = y_propre OR (seuls_a = 0 AND seuls_b = 0))
                     THEN 'propre_egal'
-                WHEN x_noyau = y_noyau AND x_bits_propres > 0 THEN 'egal'
+                WHEN x_noyau = y_noyau AND least(x_bits_propres, y_bits_propres) > 0 THEN 'egal'
                 WHEN x_propre = y_propre AND x_bits_propres + y_bits_propres > 0
                      AND length(x_propre) >= 6 THEN 'propre_egal'
                 WHEN least(strlen(x_propre), strlen(y_propre)) >= 6
@@ -399,6 +404,8 @@ def _levels() -> str:
                      AND (similarite >= 0.94 OR levenshtein(x_propre, y_propre)
                           <= CASE WHEN least(length(x_propre), length(y_propre)) >= 9 THEN 2
                                   ELSE 1 END) THEN 'proche'
+                WHEN genre_mal_ecrit THEN CASE WHEN x_bits_propres > 0 AND y_bits_propres > 0
+                    THEN 'proche' ELSE 'courant_egal' END
                 WHEN length(coalesce(y_propre, y_noyau)) >= 3
                      AND coalesce(y_propre, y_noyau) IN (x_initiales, x_initiales_pleines)
                      OR length(coalesce(x_propre, x_noyau)) >= 3
@@ -424,7 +431,7 @@ def _levels() -> str:
                 ELSE 'muet' END AS nom,
            CASE WHEN x_nombres <> y_nombres AND NOT contains(x_nombres, y_nombres)
                      AND NOT contains(y_nombres, x_nombres) THEN 'contraire'
-                WHEN courants_a = 0 AND courants_b = 0 THEN 'egal'
+                WHEN genre_mal_ecrit OR courants_a = 0 AND courants_b = 0 THEN 'egal'
                 WHEN (courants_a = 0 AND (x_genre = 0 OR y_genre <> 0))
                      OR (courants_b = 0 AND (y_genre = 0 OR x_genre <> 0)) THEN 'un_cote'
                 ELSE 'deux_cotes' END AS reste,
@@ -489,9 +496,10 @@ def _levels() -> str:
                 ELSE 'inconnu' END AS type,
            i.a IS NOT NULL AS identifiant,
            x_itinerant <> y_itinerant AS un_seul_itinerant,
-           (x_chez <> y_chez AND x_genre & y_genre = 0)
+           NOT genre_mal_ecrit AND (
+               (x_chez <> y_chez AND x_genre & y_genre = 0)
                OR (seuls_a > 0 AND seuls_b = 0 AND x_genre = 0 AND y_genre <> 0)
-               OR (seuls_b > 0 AND seuls_a = 0 AND y_genre = 0 AND x_genre <> 0) AS chez,
+               OR (seuls_b > 0 AND seuls_a = 0 AND y_genre = 0 AND x_genre <> 0)) AS chez,
            {_LODGED} AS activite_de_l_hote,
            CASE WHEN {_LODGED} THEN CASE WHEN x_genre & {_GUESTS} = 0 THEN 'a' ELSE 'b' END
                 WHEN x_heberge AND y_invite AND NOT y_heberge THEN 'a'

@@ -19,7 +19,8 @@ hundredths of a bit: integers, so that sums do not depend on the order of additi
 
 Rarity is learnt from the data at hand: bits = log2((N + 2 000) / (df + 1)), df the number of
 records that hold the word; the constant stands for names not at hand in which a word was not seen,
-so that ten records behave like ten thousand.
+so that ten records behave like ten thousand. A record that a source repeats under another key, as
+when it changed them all, teaches nothing (`res_copie`): what others are worth stays as it was.
 """
 
 from __future__ import annotations
@@ -119,6 +120,7 @@ def prepare(con: duckdb.DuckDBPyConnection, records: str, *, learn: bool = True)
     _names(con)
     _addresses(con)
     if learn:
+        _copies(con)
         _total(con)
         _frequencies(con)
         _points(con)
@@ -236,6 +238,20 @@ def _names(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _copies(con: duckdb.DuckDBPyConnection) -> None:
+    """`res_copie`: records that say, but for their key, what another of their source says."""
+    said = ", ".join(name for name in COLUMNS if name != "cle_source")
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE res_copie AS
+        WITH dites AS (SELECT rid, hash({said}) AS dit FROM res_brut
+        ), premieres AS (SELECT dit, min(rid) AS rid FROM dites GROUP BY dit HAVING count(*) > 1
+        )
+        SELECT d.rid FROM dites d JOIN premieres p ON p.dit = d.dit AND p.rid <> d.rid
+        """
+    )
+
+
 def _total(con: duckdb.DuckDBPyConnection) -> None:
     """`res_total`: how many records and sources there are, and the share `dedans` of the pairs of
     records, drawn at random, that come from one source.
@@ -245,7 +261,8 @@ def _total(con: duckdb.DuckDBPyConnection) -> None:
         CREATE OR REPLACE TEMP TABLE res_total AS
         SELECT coalesce(sum(n), 0)::BIGINT AS fiches, count(*) AS sources,
                coalesce(sum(n * n) / (sum(n) * sum(n)), 1) AS dedans
-        FROM (SELECT count(*)::DOUBLE AS n FROM res_brut GROUP BY source)
+        FROM (SELECT count(*)::DOUBLE AS n FROM res_brut ANTI JOIN res_copie USING (rid)
+              GROUP BY source)
         """
     )
 
@@ -259,7 +276,8 @@ def _frequencies(con: duckdb.DuckDBPyConnection) -> None:
         f"""
         CREATE OR REPLACE TEMP TABLE res_frequence AS
         WITH frequences AS (
-            SELECT mot, count(*) AS df FROM ({_WORDS}) WHERE mot <> '' GROUP BY mot
+            SELECT mot, count(*) AS df FROM ({_WORDS}) ANTI JOIN res_copie USING (rid)
+            WHERE mot <> '' GROUP BY mot
         ), villes AS (
             SELECT DISTINCT trim(c) AS mot FROM res_nom WHERE length(c) > 4
             GROUP BY c HAVING count(*) >= {TOWN_RECORDS}
@@ -420,7 +438,10 @@ def _density(con: duckdb.DuckDBPyConnection) -> None:
         "cellule": f"SELECT {_CELL}, count(*)::INTEGER AS n FROM res_situee"
         " WHERE lat + lon IS NOT NULL",
     }
-    con.execute(f"CREATE OR REPLACE TEMP TABLE res_situee AS {_SITUATED}")
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE res_situee AS"
+        f" SELECT * FROM ({_SITUATED}) ANTI JOIN res_copie USING (rid)"
+    )
     for kind, query in counted.items():
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE res_dense_{kind} AS {query} GROUP BY ALL HAVING n > 1"

@@ -471,7 +471,9 @@ def _fitted(con: Engine, model: Model) -> Model:
         CREATE OR REPLACE TEMP TABLE res_motif AS
         SELECT {names}, round(fois_voisin) AS fois_voisin, round(fois_antenne) AS fois_antenne,
                round({luck}) AS hasard_nom, {zeros}, count(*) AS effectif
-        FROM res_hasard GROUP BY ALL
+        FROM res_hasard
+        WHERE a NOT IN (SELECT rid FROM res_copie) AND b NOT IN (SELECT rid FROM res_copie)
+        GROUP BY ALL
         """
     )
     for _ in range(_ROUNDS):

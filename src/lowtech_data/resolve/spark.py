@@ -32,6 +32,7 @@ from lowtech_data.resolve.score import Model, score_pairs
 
 _HANDED = (
     "res_candidat", "res_fiche", "res_mot", "res_famille", "res_identifiant", "res_total",
+    "res_copie",
 )  # fmt: skip
 """What `compare` and `score` read of what DuckDB has prepared."""
 
