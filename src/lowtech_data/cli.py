@@ -380,6 +380,7 @@ def sources_preview(
         f"{found.read} lus : [bold]{found.fiches} fiches[/bold], {found.left_out} hors sujet, "
         f"{found.repeated} répétées, {found.unreadable} illisibles, {found.refused} refusées"
     )
+    _two_columns("hors sujet", "lus", [(rule, str(count)) for rule, count in found.left_out_by])
     _two_columns("champ", "rempli", [(n, f"{share:.0%}") for n, share in found.filled if share])
     _refusals(found.refusals)
     for example in found.examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +28,8 @@ class Preview:
     fiches: int
     left_out: int
     """Outside the subject, by the source's selection."""
+    left_out_by: tuple[tuple[str, int], ...]
+    """How many by each rule (`Extraction.left_out_by`), the most frequent first."""
     unreadable: int
     repeated: int
     refused: int
@@ -66,6 +69,7 @@ def preview(
         read=extraction.read,
         fiches=fiches,
         left_out=extraction.left_out,
+        left_out_by=tuple(Counter(extraction.left_out_by).most_common()),
         unreadable=extraction.unreadable,
         repeated=extraction.repeated,
         refused=extraction.read - lost - fiches,

@@ -177,6 +177,8 @@ class Selection(Strict):
     """Codes of the source (as in `codes`) that are enough by themselves."""
     mots: list[str] = []
     """Words looked for in name and description, accents and case folded, whole words."""
+    charte: bool = False
+    """Whether the public charter (`docs/charte.md`) judges what codes and words did not keep."""
     bbox: tuple[float, float, float, float] | None = None
     """West, south, east, north: everything outside is left out first."""
 

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lowtech_data.extract.base import fold
+from lowtech_data.folding import fold
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ def assert_accounted(extraction: Extraction) -> None:
         + extraction.unreadable
         + extraction.repeated
     )
+    assert sum(extraction.left_out_by.values()) == extraction.left_out
 
 
 def fiches(extraction: Extraction) -> dict[str, dict[str, Any]]:

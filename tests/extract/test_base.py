@@ -296,6 +296,31 @@ class TestSelection:
         assert self.select(selection, **row) == reason
 
     @pytest.mark.parametrize(
+        ("row", "reason"),
+        [
+            ({"cat": "Réparation", "nom": "La Ferme du Lac"}, "code:Réparation"),
+            ({"nom": "Recyclerie du Lac"}, "charte:nom:reemploi (recyclerie)"),
+            ({"nom": "Le Lac", "texte": "Un repair café par mois"}, "charte:description:"),
+            ({"nom": "La Ferme du Lac"}, None),
+        ],
+    )
+    def test_the_charter_judges_what_codes_did_not_keep(
+        self, row: dict[str, Any], reason: str | None
+    ) -> None:
+        found = self.select({"codes": ["Réparation"], "charte": True}, **row)
+        assert found is reason or (found or "").startswith(reason or "?")
+
+    def test_what_is_left_out_is_counted_by_rule(self) -> None:
+        extraction = records(
+            {"id": "1", "nom": "La Ferme du Lac"},
+            {"id": "2", "nom": "La Ferme du Port"},
+            {"id": "3", "nom": "Le Lac"},
+            {"id": "4", "nom": "Recyclerie du Lac"},
+            selection={"charte": True},
+        )
+        assert extraction.left_out_by == {"exclusion:alimentation": 2, "muet": 1}
+
+    @pytest.mark.parametrize(
         ("latitude", "longitude", "reason"),
         [
             (47.2, -1.5, "zone"),

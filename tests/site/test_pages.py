@@ -328,5 +328,7 @@ def test_values_are_told_the_french_way() -> None:
     assert views.size(1_500_000) == "1,5\u202fMo"
     assert views.selection("code:Fablab") == "sa source la classe « Fablab »"
     assert views.selection("mot:vélo") == "sa description contient le mot « vélo »"
+    charter = "la charte la retient : son nom dit « recyclerie »"
+    assert views.selection("charte:nom:reemploi (recyclerie)") == charter
     assert views.selection("autre chose") == "autre chose"
     assert views.phone("+33299000000") == "02 99 00 00 00"

@@ -14,15 +14,17 @@ import hashlib
 import itertools
 import json
 import re
-import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import pyarrow as pa
 from pydantic import BaseModel
 
+from lowtech_data import relevance
+from lowtech_data.folding import fold
 from lowtech_data.redact import without_mails
 from lowtech_data.registry import (
     Constant,
@@ -237,6 +239,9 @@ class Extraction:
     """Records met, kept or not: always `fiches + left_out + unreadable + repeated`."""
     left_out: int
     """Records outside the subject, by the source's selection."""
+    left_out_by: Mapping[str, int]
+    """How many by each rule: `hors_champ` (all of their codes are outside), `zone`, `selection`
+    (none of its codes and words), or a rule of the charter."""
     unreadable: int = 0
     """Records that could not be read, or that have no key."""
     repeated: int = 0
@@ -352,7 +357,8 @@ class _Reader:
         self.select = _Selector(source.selection) if source.selection else None
         self.addresses: set[str] = set()
         self.packer = _Packer(RAW_SCHEMA)
-        self.kept: dict[str, tuple[_Rank, int | None]] = {}
+        self.kept: dict[str, tuple[_Rank, int | str]] = {}
+        """By key, the row of the record in the packed table, or the rule that leaves it out."""
         self.repeats: dict[str, set[bytes]] = {}
         self.superseded: set[int] = set()
         self.columns: set[str] = set()
@@ -405,19 +411,19 @@ class _Reader:
         walks = self._crosswalk(key, given)
         record = self._record(key, fields, walks)
         record["licence"] = record["licence"] or licence
-        rule = self._why(record, given, walks)
-        rank = _Rank(rule is None, record["nom"] or "", content, page.sha256, row.pointer)
+        reason = self._why(record, given, walks)
+        rank = _Rank(not reason.kept, record["nom"] or "", content, page.sha256, row.pointer)
         before = self.kept.get(key)
         if before:
             self._repeat(key, before[0], rank)
             if rank >= before[0]:
                 return
-            if before[1] is not None:
+            if isinstance(before[1], int):
                 self.superseded.add(before[1])
-        if rule is None:
-            self.kept[key] = (rank, None)
+        if not reason.kept:
+            self.kept[key] = (rank, reason.rule)
             return
-        record |= {"capture": page.sha256, "pointeur": row.pointer, "regle_selection": rule}
+        record |= {"capture": page.sha256, "pointeur": row.pointer, "regle_selection": reason.rule}
         self.kept[key] = (rank, self.packer.add(record))
 
     def _record(
@@ -464,11 +470,11 @@ class _Reader:
 
     def _why(
         self, record: Mapping[str, Any], given: Sequence[str], walks: Sequence[Crosswalk]
-    ) -> str | None:
+    ) -> _Reason:
         # An unknown code is no proof that the record is outside the subject.
         if walks and len(walks) == len(given) and all(walk.hors_champ for walk in walks):
-            return None
-        return self.select.reason(record, given) if self.select else "liste"
+            return _Reason(False, "hors_champ")
+        return self.select.reason(record, given) if self.select else _Reason(True, "liste")
 
     def _reject(self, key: str, field_name: str, rule: str, excerpt: str) -> None:
         self.rejects.add((_utf8(key), _utf8(field_name), rule, mask(excerpt)))
@@ -508,14 +514,23 @@ class _Reader:
             dict(zip(REJECT_SCHEMA.names, (self.source.id, *reject), strict=True))
             for reject in sorted(self.rejects)
         ]
+        left_out = dict(Counter(sorted(r for _, r in self.kept.values() if isinstance(r, str))))
         return Extraction(
             fiches=fiches.sort_by("cle_source"),
             rejects=pa.Table.from_pylist(rejects, REJECT_SCHEMA),
             read=self.read,
-            left_out=sum(index is None for _, index in self.kept.values()),
+            left_out=sum(left_out.values()),
+            left_out_by=left_out,
             unreadable=self.unreadable,
             repeated=self.repeated,
         )
+
+
+class _Reason(NamedTuple):
+    """Whether a record belongs to the subject, and by what rule."""
+
+    kept: bool
+    rule: str
 
 
 class _Selector:
@@ -524,6 +539,7 @@ class _Selector:
     def __init__(self, selection: Selection) -> None:
         self.codes = {fold(code): code for code in selection.codes}
         self.bbox = selection.bbox
+        self.charter = selection.charte
         words = [word for given in selection.mots if (word := fold(given))]
         self.words = (
             re.compile(r"(?<!\w)(" + "|".join(map(re.escape, words)) + r")(?!\w)")
@@ -531,19 +547,22 @@ class _Selector:
             else None
         )
 
-    def reason(self, record: Mapping[str, Any], given: Sequence[str]) -> str | None:
-        """`code:…`, `mot:…` or `zone`; `None` when the record is left out."""
+    def reason(self, record: Mapping[str, Any], given: Sequence[str]) -> _Reason:
+        """`code:…`, `mot:…`, `charte:…` or `zone` for a record that is kept."""
         if self.bbox and not self._inside(record):
-            return None
+            return _Reason(False, "zone")
         folded = {fold(code) for code in given}
         for code, as_declared in self.codes.items():
             if code in folded:
-                return f"code:{as_declared}"
+                return _Reason(True, f"code:{as_declared}")
         if self.words:
             text = fold(f"{record['nom'] or ''} {record['description'] or ''}")
             if match := self.words.search(text):
-                return f"mot:{match.group(1)}"
-        return "zone" if self.bbox and not self.codes and not self.words else None
+                return _Reason(True, f"mot:{match.group(1)}")
+        if self.charter:
+            verdict = relevance.judge(record["nom"], record["description"], given)
+            return _Reason(verdict.kept, f"charte:{verdict}" if verdict.kept else verdict.rule)
+        return _Reason(False, "selection") if self.codes or self.words else _Reason(True, "zone")
 
     def _inside(self, record: Mapping[str, Any]) -> bool:
         west, south, east, north = self.bbox or (-180, -90, 180, 90)
@@ -599,14 +618,6 @@ class _Patterns:
 def _parents(path: str) -> Iterator[str]:
     while path := path.rpartition(".")[0]:
         yield path
-
-
-def fold(text: str) -> str:
-    """Text for comparing codes and words: no accents, no case, single spaces."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
-    plain = bare.replace("œ", "oe").replace("æ", "ae").replace("’", "'")
-    return " ".join(plain.split())
 
 
 def mask(text: str) -> str:

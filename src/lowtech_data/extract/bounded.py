@@ -70,7 +70,7 @@ MESSAGE_CHARS: Final = 1_000
 
 _NO_FOLLOW: Final = next(f.default for f in fields(Platform) if f.name == "follow")
 
-_COUNTS: Final = ("read", "left_out", "unreadable", "repeated")
+_COUNTS: Final = ("read", "left_out", "left_out_by", "unreadable", "repeated")
 
 
 class BoundError(PayloadError):

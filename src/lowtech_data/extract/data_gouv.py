@@ -16,8 +16,9 @@ from urllib.parse import quote, urljoin, urlsplit
 from pydantic import Field, model_validator
 
 from lowtech_data.extract import csv_file, geojson, json_records, spreadsheet
-from lowtech_data.extract.base import Page, PayloadError, Platform, Request, Row, Unreadable, fold
+from lowtech_data.extract.base import Page, PayloadError, Platform, Request, Row, Unreadable
 from lowtech_data.extract.decode import read_json
+from lowtech_data.folding import fold
 from lowtech_data.registry import Source, Strict
 
 _READERS: Mapping[str, Platform] = {

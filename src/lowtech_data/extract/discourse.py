@@ -30,10 +30,10 @@ from lowtech_data.extract.base import (
     Request,
     Row,
     Unreadable,
-    fold,
     mask,
 )
 from lowtech_data.extract.decode import read_html, read_json
+from lowtech_data.folding import fold
 from lowtech_data.registry import Source, Strict
 
 _TOPIC = ("id", "title", "slug", "created_at", "last_posted_at", "tags", "category_id")

@@ -20,7 +20,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
-from lowtech_data.extract.base import Page, PayloadError, Platform, Request, Row, Unreadable, fold
+from lowtech_data.extract.base import Page, PayloadError, Platform, Request, Row, Unreadable
 from lowtech_data.extract.decode import decode, describe, read_html
 from lowtech_data.extract.licences import licence_identifier
 from lowtech_data.extract.mediawiki import (
@@ -34,6 +34,7 @@ from lowtech_data.extract.mediawiki import (
     template_calls,
     wiki_pages,
 )
+from lowtech_data.folding import fold
 from lowtech_data.registry import Source
 
 _KEYS = {

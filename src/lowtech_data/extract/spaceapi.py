@@ -21,10 +21,10 @@ from lowtech_data.extract.base import (
     Request,
     Row,
     Unreadable,
-    fold,
     mask,
 )
 from lowtech_data.extract.decode import read_json
+from lowtech_data.folding import fold
 from lowtech_data.registry import FirstOf, Source, Strict
 
 _WEB = ("https://", "http://")

@@ -40,11 +40,11 @@ from lowtech_data.extract.base import (
     Row,
     Unreadable,
     columns_of,
-    fold,
     mask,
     pointer_step,
 )
 from lowtech_data.extract.decode import read_json
+from lowtech_data.folding import fold
 from lowtech_data.registry import FirstOf, Source, Strict
 
 _DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from lowtech_data.extract.base import fold
+from lowtech_data.folding import fold
 
 MAX_CHARACTERS = 200
 """Of a street, and of a complement. What is longer is cut at a word."""

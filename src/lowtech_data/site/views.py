@@ -113,7 +113,17 @@ def selection(rule: str) -> str:
             return f"sa source la classe « {detail} »"
         case "mot" if detail:
             return f"sa description contient le mot « {detail} »"
+        case "charte" if said := _BY_CHARTER.fullmatch(detail):
+            return f"la charte la retient : {_SAID[said['where']]} « {said['words']} »"
     return rule
+
+
+_BY_CHARTER = re.compile(r"(?P<where>categorie|nom|description):\w+ \((?P<words>.+)\)")
+_SAID = {
+    "categorie": "sa source la classe",
+    "nom": "son nom dit",
+    "description": "sa description dit",
+}
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
