@@ -268,9 +268,9 @@ l’opposé du nombre de fiches au-delà duquel une valeur ne compte plus. Secon
 importations comprises, et mémoire de pointe (VmHWM). Les jeux sont engendrés : les écarts entre
 moteurs comptent, non les valeurs absolues.
 
-À savoir avant de comparer : `lowtech match` a été mis au point en regardant les jeux dont la graine
-n’est pas dite, parmi d’autres, et les réglages de Splink et de la somme en SQL ont été repris après
-un premier essai. Les colonnes nettoyées que tous partagent suivent les usages français : hors de
+À savoir avant de comparer : `lowtech match` a été mis au point en regardant ces jeux, parmi
+d’autres, sauf celui de graine 23, et les réglages de Splink et de la somme en SQL ont été repris
+après un premier essai. Les colonnes nettoyées que tous partagent suivent les usages français : hors de
 France, elles aident peu les autres moteurs.
 """
 
