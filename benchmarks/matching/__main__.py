@@ -270,8 +270,8 @@ moteurs comptent, non les valeurs absolues.
 
 À savoir avant de comparer : `lowtech match` a été mis au point en regardant ces jeux, parmi
 d’autres, sauf celui de graine 23, et les réglages de Splink et de la somme en SQL ont été repris
-après un premier essai. Les colonnes nettoyées que tous partagent suivent les usages français : hors de
-France, elles aident peu les autres moteurs.
+après un premier essai. Les colonnes nettoyées que tous partagent suivent les usages français : hors
+de France, elles aident peu les autres moteurs.
 """
 
 _TITLES = {
