@@ -214,6 +214,46 @@ def test_a_page_that_is_gone_fails_the_harvest_wherever_it_is(
     assert items(replay(paged, store)) == items(good)
 
 
+def detailed(site, count: int) -> tuple[Source, Platform]:
+    """A list of records that each have a page."""
+    site.pages["/liste"] = answer(body([0], *(site.url(f"/fiche/{n}") for n in range(count))))
+    site.pages |= {f"/fiche/{n}": answer(body([n])) for n in range(count)}
+
+    def follow(source: Source, page: Page) -> Sequence[Request]:
+        return [Request(request.url, record=True) for request in next_page(source, page)]
+
+    return a_source(site.url("/liste")), Platform("paginee", rows, follow=follow)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_the_page_of_one_record_that_is_gone_is_that_record_s_affair(
+    site, store, client, status
+) -> None:
+    source, platform = detailed(site, 20)
+    site.pages["/fiche/7"] = answer(status=status)
+    harvest = run(source, store, client, platform)
+    assert site.url("/fiche/7") not in [page.url for page in harvest.pages]
+    assert len(harvest.pages) == 20
+    again = run(source, store, client, platform, now=NOW + WEEK)
+    assert again.status == "inchangee"
+
+
+def test_many_records_gone_at_once_fail_the_harvest(site, store, client) -> None:
+    source, platform = detailed(site, 20)
+    site.pages |= {f"/fiche/{n}": answer(status=404) for n in range(4)}
+    error = fails(source, store, client, platform)
+    assert error.kind is FailureKind.STATUS
+    assert "4 pages de fiches introuvables sur 20" in error.message
+
+
+def test_the_page_of_a_record_that_is_refused_or_broken_fails_the_harvest(
+    site, store, client
+) -> None:
+    source, platform = detailed(site, 20)
+    site.pages["/fiche/7"] = answer(status=403)
+    fails(source, store, client, platform)
+
+
 @pytest.mark.parametrize(
     "broken",
     [

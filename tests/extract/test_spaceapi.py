@@ -152,11 +152,19 @@ class TestHarvest:
         assert site.paths == ["/", "/labo.json"]
         assert list(fiches(extract(self.source, PLATFORM, found.bodies))) == ["Labo d’Essai"]
 
+    def test_a_space_that_is_gone_leaves_the_others(
+        self, site: Site, client: Client, tmp_path: Path
+    ) -> None:
+        self.serve(site)
+        found = self.run(site, client, tmp_path, hotes=["labo.test", "werkstatt.test"])
+        assert list(fiches(extract(self.source, PLATFORM, found.bodies))) == ["Labo d’Essai"]
+
     def test_a_space_that_does_not_answer_fails_the_harvest(
         self, site: Site, client: Client, tmp_path: Path
     ) -> None:
         self.serve(site)
-        with pytest.raises(CaptureError, match="404"):
+        site.pages["/werkstatt.json"] = answer(status=500)
+        with pytest.raises(CaptureError, match="500"):
             self.run(site, client, tmp_path, hotes=["labo.test", "werkstatt.test"])
 
     def test_a_host_that_nobody_declared_is_not_asked(

@@ -46,11 +46,14 @@ class FailureKind(StrEnum):
 class CaptureError(Exception):
     """A capture that failed. The message is for stewards: where, what was found, what to do."""
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        """State the failure: `kind` for machines, `message` for people."""
+    def __init__(self, kind: FailureKind, message: str, *, gone: bool = False) -> None:
+        """State the failure: `kind` for machines, `message` for people; `gone` when the server says
+        that there is no such page (any more).
+        """
         super().__init__(message)
         self.kind = kind
         self.message = message
+        self.gone = gone
 
 
 def shown(text: str) -> str:

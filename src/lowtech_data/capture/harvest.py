@@ -1,8 +1,9 @@
 """One harvest of one source: all of its pages, or none.
 
 A harvest follows the platform from its first requests until no page leads further. Every page goes
-to the store as it comes; when one fails, the harvest has failed and the last complete one stays the
-reference. The next one resumes: it does not ask again for what was obtained a few hours before.
+to the store as it comes; when one fails, unless it is that of one record that is gone, the harvest
+has failed and the last complete one stays the reference. The next one resumes: it does not ask
+again for what was obtained a few hours before.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, time, timedelta
 from mimetypes import MimeTypes
@@ -31,6 +32,11 @@ _NO_FOLLOW: Final = next(f.default for f in fields(Platform) if f.name == "follo
 
 RESUMED_WITHIN: Final = timedelta(hours=12)
 """Pages this recent, obtained by a harvest that was interrupted, are not asked for again."""
+
+MAX_GONE: Final = 3
+MAX_GONE_SHARE: Final = 0.1
+"""Records' own pages that may be gone, in number or as a share: a listing still names for a while
+what was taken off it."""
 
 _MEDIA_TYPES: Final = MimeTypes(filenames=())
 """Python's own list, so that a file's type does not depend on the machine."""
@@ -192,10 +198,8 @@ class _Remote:
         self.resumed = {c.url: c for c in unfinished if c.captured_at >= since}
 
     def run(self) -> Harvest:
-        captures: list[Capture] = []
         try:
-            for request in self._requests(captures):
-                captures.append(self._obtain(request))
+            captures = self._pages()
             if not captures:
                 raise CaptureError(
                     FailureKind.CONTENT,
@@ -208,24 +212,41 @@ class _Remote:
         self.recorder.complete(ended=self._instant(), unchanged=_same(captures, self.before))
         return replay(self.source, self.store)
 
-    def _requests(self, captures: Sequence[Capture]) -> Iterator[Request]:
-        """Requests in breadth-first order, each once; reads the page just added to `captures`."""
+    def _pages(self) -> list[Capture]:
+        """Every page, breadth first, each once, but for records that are gone."""
+        captures: list[Capture] = []
         queue = deque(self._ask(lambda: self.platform.first(self.source)))
-        seen: set[Request] = set()
+        seen: set[str] = set()
+        records = gone = 0
         while queue:
             request = queue.popleft()
-            if request in seen:
+            if request.url in seen:
                 continue
-            seen.add(request)
-            if len(captures) >= self.source.limites.pages:
+            seen.add(request.url)
+            if len(seen) > self.source.limites.pages:
                 raise CaptureError(
                     FailureKind.PAGES,
                     f"source {self.source.id} : plus de {self.source.limites.pages} pages ; "
                     "s’arrêter là perdrait des fiches : augmenter limites.pages, ou vérifier que "
                     "la pagination avance",
                 )
-            yield request
-            queue.extend(self._following(captures[-1]))
+            records += request.record
+            try:
+                capture = self._obtain(request)
+            except CaptureError as error:
+                if not (request.record and error.gone):
+                    raise
+                gone += 1
+                continue
+            captures.append(capture)
+            queue.extend(self._following(capture))
+        if gone > max(MAX_GONE, MAX_GONE_SHARE * records):
+            raise CaptureError(
+                FailureKind.STATUS,
+                f"source {self.source.id} : {gone} pages de fiches introuvables sur {records} ; "
+                "les adresses que donne la liste ont sans doute changé de forme",
+            )
+        return captures
 
     def _following(self, capture: Capture) -> Sequence[Request]:
         if self.platform.follow is _NO_FOLLOW:

@@ -65,6 +65,7 @@ logging.getLogger("urllib3").setLevel(logging.INFO)
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
+_GONE = frozenset({http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +348,7 @@ class _StatusError(CaptureError):
     """A final status that is not a success."""
 
     def __init__(self, kind: FailureKind, message: str, status: int) -> None:
-        super().__init__(kind, message)
+        super().__init__(kind, message, gone=status in _GONE)
         self.status = status
 
 
@@ -789,7 +790,7 @@ def _bad_status(target: Target, response: requests.Response, tries: int) -> _Sta
         advice = "panne du site : attendre, puis prévenir l’éditeur"
     elif status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
         advice = "l’accès est refusé : demander l’accord de l’éditeur"
-    elif status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE}:
+    elif status in _GONE:
         advice = "la liste a été déplacée ou retirée : chercher sa nouvelle adresse"
     tried = f" après {tries} essais" if tries > 1 else ""
     return _StatusError(kind, f"{shown(target.url)} : HTTP {status}{tried} ; {advice}", status)

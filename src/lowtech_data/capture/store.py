@@ -398,9 +398,11 @@ class Recorder:
         self._source_id = source_id
         self._started = started
         self._rank = 0
+        self._obtained = 0
 
     def page(self, capture: Capture, *, status: int | None, asked_at: str, changed: bool) -> None:
         """A page was obtained: its bytes are new, or those already known."""
+        self._obtained += 1
         self._response(
             url=capture.url,
             url_finale=capture.final_url,
@@ -429,7 +431,7 @@ class Recorder:
         )
 
     def complete(self, *, ended: str, unchanged: bool) -> None:
-        """Every page was obtained: this harvest is now the reference."""
+        """Every page that there is was obtained: this harvest is now the reference."""
         self._end(ended, statut=COMPLETE, inchangee=unchanged, erreur=None, message=None)
 
     def failed(self, error: CaptureError, *, ended: str) -> None:
@@ -443,7 +445,7 @@ class Recorder:
         self._rank += 1
 
     def _end(self, ended: str, **fields: Any) -> None:
-        self._line("moisson", pages=self._rank, fin=ended, **fields)
+        self._line("moisson", pages=self._obtained, fin=ended, **fields)
 
     def _line(self, kind: str, **fields: Any) -> None:
         head = {"type": kind, "source_id": self._source_id, "moisson": self._started}

@@ -113,6 +113,8 @@ class Request:
 
     url: str
     accept: str = "*/*"
+    record: bool = False
+    """Whether the page is one record's: when it is gone (404, 410), so is that record only."""
 
 
 PAGING_HEADERS = ("link", "x-wp-total", "x-wp-totalpages")

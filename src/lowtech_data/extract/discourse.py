@@ -72,7 +72,7 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
     topics = document["topic_list"]["topics"]
     home = _home(source, page)
     details = [
-        Request(f"{home}/t/{topic['id']}.json", "application/json")
+        Request(f"{home}/t/{topic['id']}.json", "application/json", record=True)
         for topic in topics
         if _is_of_places(source) and _is_topic(topic)
     ]

@@ -247,7 +247,9 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
     if _is_details(source, page, document, options.details):
         return ()
     links = _links(document, page, options, options.details)
-    asked = dict.fromkeys(Request(address, "text/html") for address, _ in links if address)
+    asked = dict.fromkeys(
+        Request(address, "text/html", record=True) for address, _ in links if address
+    )
     return [*asked, *_next(document, page, options)]
 
 

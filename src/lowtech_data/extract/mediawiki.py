@@ -164,13 +164,20 @@ def wiki_pages(page: Page, options: ApiOptions) -> Iterator[WikiPage | Unreadabl
             continue
         pointer = f"/query/pages/{item.get('pageid', index)}"
         revisions = item.get("revisions")
-        if item.get("missing") is not None and item.get("missing") is not False:
+        if _flagged(item, "missing"):
             yield Unreadable(pointer, "page_supprimee")
+        elif _flagged(item, "redirect"):
+            yield Unreadable(pointer, "redirection", str(item.get("title", "")))
         elif isinstance(revisions, list) and revisions and isinstance(revisions[0], Mapping):
             yield _wiki_page(page, options, pointer, item, revisions[0])
         elif not is_split:
             yield Unreadable(pointer, "contenu_absent")
         # An answer in several parts names every page in each part, with its content in one only.
+
+
+def _flagged(item: Mapping[str, Any], name: str) -> bool:
+    """A flag of the API: there or not, empty in `formatversion` 1 and `true` in 2."""
+    return item.get(name, False) not in {False, None}
 
 
 def _wiki_page(

@@ -114,7 +114,7 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
             f"{len(asked)} adresses correspondent à {options.pages!r}, plus que limites.pages"
             f" ({source.limites.pages}) ; préciser options.pages, ou augmenter cette limite"
         )
-    return [Request(address, "text/html") for address in asked]
+    return [Request(address, "text/html", record=True) for address in asked]
 
 
 def _found(pattern: str | None, address: str) -> bool:

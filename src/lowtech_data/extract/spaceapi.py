@@ -79,7 +79,9 @@ def _follow(source: Source, page: Page) -> Sequence[Request]:
     if isinstance(document, list) or _is_space(document):
         return ()
     wanted = _wanted(document, _options(source))
-    return [Request(_address(name, document[name]), "application/json") for name in wanted]
+    return [
+        Request(_address(name, document[name]), "application/json", record=True) for name in wanted
+    ]
 
 
 def _wanted(names: Sequence[str] | Mapping[str, Any], options: Options) -> list[str]:
