@@ -18,7 +18,17 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from lowtech_data import capture, coverage, files, fuse, reference, resolve, snapshot
+from lowtech_data import (
+    acceptance,
+    capture,
+    coverage,
+    files,
+    fuse,
+    reference,
+    resolve,
+    snapshot,
+)
+from lowtech_data.acceptance import Waiting
 from lowtech_data.extract.base import REJECT_SCHEMA
 from lowtech_data.model import LISTS, SNAPSHOT_SCHEMA, TABLES, TRANSFORMATION_SCHEMA
 from lowtech_data.publish.release import LEDGER_FILE
@@ -79,21 +89,27 @@ def refine(
     snapshots = {
         source.id: known for source in registry if (known := snapshot.load(warehouse, source.id))
     }
-    dates = [known.state.data_date for known in snapshots.values() if known.state.data_date]
+    unread = acceptance.waiting(registry, snapshots, acceptance.accepted(curated / acceptance.FILE))
+    published = {name: known for name, known in snapshots.items() if name not in unread}
+    dates = [known.state.data_date for known in published.values() if known.state.data_date]
     if not dates:
-        raise NothingToPublishError("aucune source n’a encore donné de fiche")
+        told = [f"source {name} : {first.what}" for name, first in unread.items()]
+        raise NothingToPublishError(
+            " ; ".join(["aucune source n’a encore donné de fiche à publier", *told])
+        )
     day = release_day(max(dates)).isoformat()
     partial = warehouse.root / ".part-entrepot.duckdb"
     partial.unlink(missing_ok=True)
     with duckdb.connect(str(partial)) as con:
         progress("lecture des fiches")
-        _load(con, registry, snapshots)
+        _load(con, registry, published)
         ledger = _last_ledger(warehouse)
         previous = _previous_members(con, warehouse.current_release())
         renamed, waiting = _renamed(con, registry, rekeyings, ledger, previous)
         rekeyed = ledger.rekeyed(renamed, day)
         decisions = decisions.following(rekeyed.present_key)
         waiting += _on_absent_fiches(con, decisions, rekeyed)
+        waiting += [f"avertissement : source {name} : {it.what}" for name, it in unread.items()]
         withdrawn = _withdraw(con, decisions, objections, rekeyed)
         fuse.publishable(con)
         progress("rapprochement")
@@ -113,7 +129,7 @@ def refine(
         progress("tables")
         _people_tables(con, matching.pairs, decisions)
         _resources(con)
-        _listings(con, registry, warehouse, snapshots)
+        _listings(con, registry, warehouse, snapshots, unread)
         _insert(con, "identifiants", ledger.table())
         _reference_tables(con)
         coverage.measure(con)
@@ -400,6 +416,7 @@ def _listings(
     registry: Registry,
     warehouse: Warehouse,
     snapshots: Mapping[str, Snapshot],
+    unread: Mapping[str, Waiting],
 ) -> None:
     """`sources`, `moissons`, `captures`, `rejets` and the published `fiches`."""
     states = {name: known.state for name, known in snapshots.items()}
@@ -409,7 +426,8 @@ def _listings(
         ).fetchall()
     )
     rows = [
-        _source_row(source, states.get(source.id), counted.get(source.id, 0)) for source in registry
+        _source_row(source, states.get(source.id), counted.get(source.id, 0), unread.get(source.id))
+        for source in registry
     ]
     if _count(con, "FROM corrections"):
         rows.append(_corrections_row())
@@ -451,15 +469,20 @@ def _shown_addresses(captures: pa.Table) -> pa.Table:
     return captures.set_column(captures.schema.get_field_index("url"), "url", urls)
 
 
-def _source_row(source: Source, state: snapshot.State | None, present: int) -> dict[str, Any]:
+def _source_row(
+    source: Source, state: snapshot.State | None, present: int, first: Waiting | None
+) -> dict[str, Any]:
     row = {name: getattr(source, name, None) for name in TABLES["sources"].names}
-    return row | {
+    row |= {
         "url": redacted(source.public_url),
         "sante": snapshot.health(source, state),
         "donnees_du": state.data_date if state else None,
         "dernier_succes": state.last_success if state else None,
         "nb_fiches": present,
     }
+    # Nothing of it is published: for whoever reads the base, it is paused.
+    unread = {"etat": "en_pause", "motif_etat": first.what, "sante": "figee"} if first else {}
+    return row | unread
 
 
 def _corrections_row() -> dict[str, Any]:
