@@ -107,6 +107,7 @@ class PairDecision(StrEnum):
 
 def main() -> None:
     """Entry point: known errors end in one message, never in a traceback."""
+    from lowtech_data.acceptance import AcceptanceError
     from lowtech_data.capture import CaptureError
     from lowtech_data.extract.base import PayloadError
     from lowtech_data.resolve.decisions import DecisionError
@@ -114,7 +115,7 @@ def main() -> None:
 
     known = (
         RegistryError, DecisionError, LedgerError, WarehouseBusyError, CaptureError, PayloadError,
-        KeyError, OSError,
+        AcceptanceError, KeyError, OSError,
     )  # fmt: skip
     try:
         app()
@@ -232,6 +233,7 @@ def run(
         warehouse=warehouse, curated=curated, offline=offline, as_of=as_of,
     )  # fmt: skip
     _summary(outcomes)
+    _first_harvests(registry, Warehouse(warehouse), curated)
     for problem in problems:
         err.print(f"[red]{escape(problem)}[/red]")
     if release is None:
@@ -303,6 +305,14 @@ def _summary(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.message:
             out.print(f"[bold]{outcome.source_id}[/bold] : {escape(outcome.message)}")
+
+
+def _first_harvests(registry: Registry, warehouse: Warehouse, curated: Path) -> None:
+    """What was harvested and is not published, for want of a person's look."""
+    from lowtech_data import acceptance
+
+    for name, first in acceptance.waiting_in(registry, warehouse, curated).items():
+        out.print(f"[bold]{name}[/bold] : {escape(first.what)}\n  à faire : {escape(first.advice)}")
 
 
 def _published(release: Path) -> None:
@@ -385,6 +395,31 @@ def sources_preview(
     _refusals(found.refusals)
     for example in found.examples:
         out.print(escape(f"· {example}"))
+
+
+@sources_app.command("accept")
+def sources_accept(
+    source_id: str,
+    reason: Annotated[str, typer.Option("--motif", help="Ce qui a été vérifié, en une phrase.")],
+    who: Annotated[str, typer.Option("--qui", help="Rôle ou pseudonyme.")],
+    sources: LastSourcesOption = None,
+    warehouse: WarehouseOption = WAREHOUSE,
+    curated: LastCuratedOption = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Jour de l’acceptation.")] = None,
+) -> None:
+    """Accepte la première moisson en ligne d’une source : ses fiches seront publiées."""
+    from lowtech_data import acceptance
+
+    day = _day(as_of) if as_of else datetime.now(UTC).date()
+    last = LastRun.of(warehouse)
+    path = (curated or last.curated) / acceptance.FILE
+    source = load_registry(sources or last.sources)[source_id]
+    line = acceptance.accept(source, Warehouse(warehouse), path, who=who, reason=reason, day=day)
+    out.print(
+        f"{source_id} : {_counted(line.fiches, 'fiche')} de {_counted(line.pages, 'page')} "
+        f"({line.capture}…), dans {_short(path)}."
+    )
+    out.print(f"Elles seront publiées à la prochaine exécution : {last.command(warehouse)}")
 
 
 @sources_app.command("report")
@@ -687,13 +722,17 @@ def diagnose(
     source_id: Annotated[str | None, typer.Argument(help="Une source ; toutes sans.")] = None,
     sources: LastSourcesOption = None,
     warehouse: WarehouseOption = WAREHOUSE,
+    curated: LastCuratedOption = None,
 ) -> None:
     """Dit ce qui échoue, depuis quand, pourquoi et que faire."""
+    from lowtech_data import acceptance
     from lowtech_data import diagnose as diagnosis
 
-    registry = load_registry(sources or LastRun.of(warehouse).sources)
+    last = LastRun.of(warehouse)
+    registry = load_registry(sources or last.sources)
     wanted = registry.only([source_id] if source_id else [])
-    findings = diagnosis.diagnose(wanted, Warehouse(warehouse))
+    waiting = acceptance.waiting_in(wanted, Warehouse(warehouse), curated or last.curated)
+    findings = diagnosis.diagnose(wanted, Warehouse(warehouse), waiting)
     for finding in findings:
         style = "red" if finding.failing else "yellow"
         out.print(f"[{style}]{finding.source_id}[/{style}] {escape(finding.what)}")

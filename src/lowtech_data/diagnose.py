@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 
 from lowtech_data import reference, snapshot
+from lowtech_data.acceptance import Waiting
 from lowtech_data.registry import Registry, Source
 from lowtech_data.snapshot import HarvestRow, State
 from lowtech_data.warehouse import Warehouse
@@ -25,6 +28,7 @@ _ADVICE = {
     ),
 }
 _FINE = {"ok", "inchangee"}
+_NONE_WAITS: Mapping[str, Waiting] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +42,20 @@ class Finding:
     failing: bool
 
 
-def diagnose(registry: Registry, warehouse: Warehouse) -> list[Finding]:
-    """What there is to say of each source, in the order of the registry."""
+def diagnose(
+    registry: Registry, warehouse: Warehouse, waiting: Mapping[str, Waiting] = _NONE_WAITS
+) -> list[Finding]:
+    """What there is to say of each source, in the order of the registry.
+
+    `waiting` are the first harvests that nobody accepted yet (`acceptance.waiting_in`): a source
+    may have one and fail besides.
+    """
     found = []
     for source in registry:
+        if first := waiting.get(source.id):
+            found.append(
+                Finding(source.id, first.what, first.received, first.advice, failing=False)
+            )
         known = snapshot.load(warehouse, source.id)
         finding = _finding(source, known.state if known else None)
         if finding:
