@@ -11,9 +11,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from lowtech_data.capture import CaptureError, Client, Harvest, Store, harvest
 from lowtech_data.extract import PLATFORMS, Extraction, extract
 from lowtech_data.registry import Registry, Source
 
+from .real_servers import free_port, running, until_ready
 from .support import everything, fiches, make_source, rejected
 
 WORDPRESS = Path("/usr/share/wordpress")
@@ -137,31 +137,6 @@ def _filled(code: str, folder: Path, port: int) -> str:
     return code
 
 
-@contextmanager
-def _running(log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _until_ready(process: subprocess.Popen[bytes], log: Path, family: int, address: Any) -> None:
-    for _ in range(300):
-        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-        with socket.socket(family) as probe:
-            if probe.connect_ex(address) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(log.read_text(errors="replace")[-2000:])
-
-
 def _start_database(stack: ExitStack, folder: Path) -> None:
     data, log = folder / "db", folder / "db.log"
     own = ("--no-defaults", f"--datadir={data}", "--user=root")
@@ -178,7 +153,7 @@ def _start_database(stack: ExitStack, folder: Path) -> None:
     )
     (folder / "create.sql").write_text("CREATE DATABASE IF NOT EXISTS essai;\n")
     database = stack.enter_context(
-        _running(
+        running(
             log,
             str(PROGRAMS["mariadbd"]),
             *own,
@@ -190,14 +165,12 @@ def _start_database(stack: ExitStack, folder: Path) -> None:
             "--innodb-flush-log-at-trx-commit=0",
         )
     )
-    _until_ready(database, log, socket.AF_UNIX, f"{folder}/db.sock")
+    until_ready(database, log, socket.AF_UNIX, f"{folder}/db.sock")
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with ExitStack() as stack:
         # The path of a socket holds 107 characters: pytest's own folders may be too deep.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wp-")))
@@ -214,8 +187,8 @@ def site() -> Iterator[Site]:
         log = folder / "php.log"
         address = f"127.0.0.1:{port}"
         command = (str(PROGRAMS["php"]), "-S", address, f"{folder}/router.php")
-        server = stack.enter_context(_running(log, *command))
-        _until_ready(server, log, socket.AF_INET, ("127.0.0.1", port))
+        server = stack.enter_context(running(log, *command))
+        until_ready(server, log, socket.AF_INET, ("127.0.0.1", port))
         served = Site(folder, port)
         served.php("update_option('permalink_structure', '/%postname%/'); flush_rewrite_rules();")
         yield served

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from itertools import pairwise
 from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 
-from bs4 import BeautifulSoup
 from pydantic import Field
 
 from lowtech_data.extract.base import Page, PayloadError, Request, Unreadable
@@ -296,4 +296,4 @@ def _plain(wikitext: str) -> str:
     text = re.sub(r"\[\[(?:[^\[\]|]*\|)?([^\[\]]*)\]\]", r"\1", wikitext)
     text = re.sub(r"\[https?://[^\s\[\]]+\s+([^\[\]]*)\]", r"\1", text)
     text = re.sub(r"<[^<>]*>", " ", text)
-    return " ".join(BeautifulSoup(re.sub("'{2,}", "", text), "lxml").get_text().split())
+    return " ".join(unescape(re.sub("'{2,}", "", text)).split())
