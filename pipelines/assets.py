@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from lowtech_data import refine, snapshot
+from lowtech_data import acceptance, refine, snapshot
 from lowtech_data.publish import release
 from lowtech_data.quality import gates
 from lowtech_data.registry import Registry, Source
@@ -55,13 +55,15 @@ def source_asset(source: Source, registry: Registry, report: Report) -> dg.Asset
     )
     def harvested(workspace: Workspace) -> dg.MaterializeResult:  # type: ignore[type-arg]
         now = workspace.now()
-        outcome = snapshot.refresh(
-            source,
-            registry,
-            workspace.warehouse,
-            now=now,
-            client=workspace.client,
-        )
+        with workspace.stage() as seen:
+            outcome = snapshot.refresh(
+                source,
+                registry,
+                workspace.warehouse,
+                now=now,
+                client=workspace.client,
+            )
+            seen.outcomes.append(outcome)
         report("source", outcome)
         return dg.MaterializeResult(
             metadata={
@@ -87,13 +89,15 @@ def downstream_assets(registry: Registry, report: Report) -> Sequence[dg.AssetsD
         description="Toutes les tables publiées, dans un fichier DuckDB.",
     )
     def refined(workspace: Workspace) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        made = refine.refine(
-            registry,
-            workspace.warehouse,
-            workspace.curated,
-            release_day=workspace.release_day,
-            progress=lambda step: report("etape", step),
-        )
+        with workspace.stage() as seen:
+            seen.waiting = acceptance.waiting_in(registry, workspace.warehouse, workspace.curated)
+            made = refine.refine(
+                registry,
+                workspace.warehouse,
+                workspace.curated,
+                release_day=workspace.release_day,
+                progress=lambda step: report("etape", step),
+            )
         report("raffinage", made)
         return dg.MaterializeResult(
             metadata={**made.counts, "avertissements": "\n".join(made.warnings)}
@@ -108,11 +112,14 @@ def downstream_assets(registry: Registry, report: Report) -> Sequence[dg.AssetsD
     )
     def candidate(workspace: Workspace) -> dg.MaterializeResult:  # type: ignore[type-arg]
         report("etape", "construction de la version")
-        built = release.build(workspace.warehouse)
-        report("etape", "contrôles")
-        found = [] if built.unchanged else gates.run(built.directory, built.previous)
-        if not any(finding.blocking for finding in found):
-            release.approve(workspace.warehouse)
+        with workspace.stage() as seen:
+            built = release.build(workspace.warehouse)
+            report("etape", "contrôles")
+            found = [] if built.unchanged else gates.run(built.directory, built.previous)
+            blocking = [str(finding) for finding in found if finding.blocking]
+            seen.problems += blocking
+            if not blocking:
+                release.approve(workspace.warehouse)
         report("portes", found)
         return dg.MaterializeResult(
             metadata={
@@ -130,7 +137,9 @@ def downstream_assets(registry: Registry, report: Report) -> Sequence[dg.AssetsD
         description="La version publiée.",
     )
     def published(workspace: Workspace) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        path = release.commit(workspace.warehouse)
+        with workspace.stage() as seen:
+            path = release.commit(workspace.warehouse)
+            seen.published = True
         report("version", path)
         return dg.MaterializeResult(metadata={"version": path.name, "chemin": str(path)})
 

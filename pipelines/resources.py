@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from lowtech_data import capture, settings
+from lowtech_data import alerts, capture, settings
 from lowtech_data.warehouse import Warehouse
 
 
@@ -33,10 +33,16 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Networks that are not public and may be contacted all the same (`127.0.0.0/8`)."""
 
     _client: capture.Client | None = PrivateAttr(default=None)
+    _seen: alerts.Run = PrivateAttr(default_factory=alerts.Run)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Workspace]:
-        """Hold the warehouse for the run, with one polite client for all its sources."""
+        """Hold the warehouse for the run, with one polite client for all its sources.
+
+        A run that asked the sources ends by telling people what it changed, whoever started it and
+        however it ends: this is the one place that every run goes through. Offline, somebody is at
+        the keyboard and reads the summary.
+        """
         command = f"lowtech run ({context.run.run_id if context.run else 'dagster'})"
         with self.warehouse.writing(command, datetime.now(UTC)):
             if self.offline:
@@ -44,10 +50,21 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
                 return
             networks = [ip_network(text) for text in self.allowed_networks]
             self._client = capture.Client(contact=self.contact, allowed_networks=networks)
+            self._seen = alerts.Run()
             try:
                 yield self
             finally:
                 self._client.close()
+                alerts.tell(self._seen, self.warehouse, today=self.now().date())
+
+    @contextmanager
+    def stage(self) -> Iterator[alerts.Run]:
+        """What the run saw so far, for a stage to add to; an error of that stage is added to it."""
+        try:
+            yield self._seen
+        except Exception as error:
+            self._seen.problems.append(str(error))
+            raise
 
     @property
     def warehouse(self) -> Warehouse:

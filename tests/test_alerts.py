@@ -97,7 +97,7 @@ def test_a_first_harvest_that_waits_is_told_once():
     assert "lowtech sources accept a" in found.text
     assert kinds(run, told)[0] == []
     assert kinds(Run([outcome("b")]), told)[1].waiting == ("a",)
-    assert kinds(Run([outcome("a")]), told)[1].waiting == ()
+    assert kinds(Run([], waiting={}), told)[1].waiting == ()
 
 
 STATUSES = st.sampled_from(["ok", "inchangee", "erreur_acces", "rejetee_qualite", "rejetee_volume"])

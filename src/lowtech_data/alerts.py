@@ -86,8 +86,8 @@ class Run:
     """What one run saw, filled as it goes."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    waiting: dict[str, Waiting] = field(default_factory=dict)
-    """First harvests that wait, among the sources of this run."""
+    waiting: Mapping[str, Waiting] | None = None
+    """First harvests that wait for a person; `None` when the run did not get that far."""
     problems: list[str] = field(default_factory=list)
     """What kept a release from being published, in words."""
     published: bool = False
@@ -109,17 +109,15 @@ def decide(run: Run, told: Told, *, today: date) -> tuple[list[Alert], Told]:
             since = failing.pop(name).since
             recovered[name] = today.isoformat()
             found.append(Alert("retablie", name, f"rétablie ; en panne depuis le {since}"))
-    asked = {outcome.source_id for outcome in run.outcomes}
-    known = {name for name in told.waiting if name not in asked}
-    for name, first in sorted(run.waiting.items()):
-        known.add(name)
+    waiting = told.waiting if run.waiting is None else tuple(sorted(run.waiting))
+    for name, first in sorted((run.waiting or {}).items()):
         if name not in told.waiting:
             text = _short(f"{first.what} ; à faire : {first.advice}")
             found.append(Alert("premiere_moisson", name, text))
     refused = _refusal(run, told.refused)
     if refused and refused != told.refused:
         found.append(Alert("refus", None, f"rien n’a été publié : {refused}"))
-    return found, Told(failing, recovered, refused, tuple(sorted(known)))
+    return found, Told(failing, recovered, refused, waiting)
 
 
 def _broken(
