@@ -364,6 +364,59 @@ def sources_check(sources: SourcesOption = SOURCES) -> None:
     out.print(f"{sources.name} : valide, sources actives : {active} sur {all_of_them}.")
 
 
+@sources_app.command("add")
+def sources_add(
+    url: str,
+    path: Annotated[
+        Path | None, typer.Option("--out", help="Fichier des sources où ajouter le bloc.")
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option("--plateforme", help="Laquelle, si plusieurs conviennent.")
+    ] = None,
+    warehouse: WarehouseOption = WAREHOUSE,
+) -> None:
+    """Reconnaît un site, une API ou un fichier, et propose le bloc de départ de la source.
+
+    Ne demande que quelques pages, en respectant robots.txt. Le bloc s’écrit à l’écran, ou à la fin
+    du fichier donné par --out ; il reste en pause tant qu’un responsable ne l’a pas complété.
+    """
+    from lowtech_data import capture, recognise
+
+    networks = [ip_network(text) for text in ALLOWED_NETWORKS]
+    with closing(
+        capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)
+    ) as client:
+        fetch = recognise.Fetcher(
+            client,
+            capture.Store(Warehouse(warehouse).captures),
+            now=datetime.now(UTC).replace(microsecond=0),
+            folder=(path or SOURCES).parent,
+        )
+        found = recognise.recognise(url, fetch)
+    proposals = [p for p in found.proposals if platform in (None, p.platform)]
+    for line in found.tried:
+        err.print(f"· {escape(redacted(line))}", highlight=False)
+    if not proposals:
+        asked = f" comme {escape(platform)}" if platform else ""
+        err.print(
+            f"[red]{escape(url)} : rien de reconnu{asked}. Donner l’adresse d’une carte, d’une API"
+            " ou d’un fichier de la liste ; sinon, écrire un extracteur"
+            " (docs/ajouter-une-source.md).[/red]"
+        )
+        raise typer.Exit(EXIT_NOTHING)
+    chosen, *others = proposals
+    err.print(f"Reconnue : {chosen.platform}, par {escape(chosen.evidence)}.")
+    for other in others:
+        how = f"{other.platform}, {other.url} ({other.evidence})"
+        err.print(f"Aussi possible : {escape(how)}")
+    if path is None:
+        out.print(recognise.block(chosen), markup=False, highlight=False, end="")
+        return
+    recognise.append(path, chosen)
+    out.print(f"{path} : source {chosen.source_id} ajoutée, en pause.")
+    out.print(f"Compléter le bloc, puis : lowtech sources preview {chosen.source_id}")
+
+
 @sources_app.command("preview")
 def sources_preview(
     source_id: str,
@@ -810,8 +863,11 @@ def _two_columns(left: str, right: str, rows: Sequence[tuple[str, str]]) -> None
 
 
 def _release(warehouse: Path, version: str | None) -> Path:
-    current = Warehouse(warehouse).current_release()
-    directory = Warehouse(warehouse).releases / version if version else current
+    stored = Warehouse(warehouse)
+    directory = stored.current_release()
+    if version:
+        # By its name among the releases: a path could lead anywhere.
+        directory = next((d for d in stored.releases.glob("*") if d.name == version), None)
     if directory is None or not directory.is_dir():
         err.print(f"[red]version introuvable : {escape(version or 'courante')}[/red]")
         raise typer.Exit(EXIT_NOTHING)
