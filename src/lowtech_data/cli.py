@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from ipaddress import ip_network
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from lowtech_data.preview import Preview
     from lowtech_data.quality.reports import Refusal
     from lowtech_data.snapshot import Outcome
 
@@ -350,9 +351,30 @@ def sources_list(sources: LastSourcesOption = None, warehouse: WarehouseOption =
 
 
 @sources_app.command("check")
-def sources_check(sources: SourcesOption = SOURCES) -> None:
-    """Vérifie le fichier des sources : chaque erreur dit fichier, ligne, source et champ."""
+def sources_check(
+    source_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]…", help="Avec --live : ces sources.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Demander quelques pages, et dire ce qui diffère.")
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Avec --live : toutes les sources en ligne.")
+    ] = False,
+    sources: SourcesOption = SOURCES,
+    warehouse: WarehouseOption = WAREHOUSE,
+) -> None:
+    """Vérifie le fichier des sources : chaque erreur dit fichier, ligne, source et champ.
+
+    Avec --live, compare ce que les sources répondent à ce qui en est déclaré, sans rien publier ;
+    sort avec 3 si quelque chose diffère.
+    """
     registry = load_registry(sources)
+    if live != bool(every or source_ids):
+        raise typer.BadParameter("en ligne : --live ID…, ou --live --all ; sinon, sans argument")
+    if live:
+        _live(registry, source_ids or [], Warehouse(warehouse))
+        return
     absent = [
         f"{sources} : source {source.id} : url : fichier introuvable : {source.url}"
         for source in registry.active
@@ -362,6 +384,37 @@ def sources_check(sources: SourcesOption = SOURCES) -> None:
         raise RegistryError(absent)
     active, all_of_them = len(registry.active), len(registry.sources)
     out.print(f"{sources.name} : valide, sources actives : {active} sur {all_of_them}.")
+
+
+def _live(registry: Registry, wanted: Sequence[str], warehouse: Warehouse) -> None:
+    """A table of what differs, source by source, as the answers come."""
+    from lowtech_data import capture, live
+
+    chosen = registry.only(wanted).sources if wanted else live.on_the_web(registry)
+    networks = [ip_network(text) for text in ALLOWED_NETWORKS]
+    now = datetime.now(UTC).replace(microsecond=0)
+    differing = []
+    with (
+        warehouse.writing("lowtech sources check --live", now),
+        closing(capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)) as client,
+    ):
+        for source in chosen:
+            report = live.check(source, registry, warehouse, client, now=now)
+            differing += [source.id] if report.differs else []
+            table = Table(box=None, pad_edge=False, show_header=False, title_justify="left")
+            table.add_column(no_wrap=True)
+            table.add_column(no_wrap=True)
+            table.add_column(overflow="fold")
+            for point in report.points:
+                mark = "[green]✓[/green]" if point.fine else "[red]✗[/red]"
+                table.add_row(mark, point.name, escape(point.said))
+            out.print(f"[bold]{source.id}[/bold]")
+            out.print(table)
+    fine = len(chosen) - len(differing)
+    out.print(f"\nComme déclaré : {fine} sur {len(chosen)}.")
+    if differing:
+        out.print(f"À revoir : {', '.join(differing)}")
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 @sources_app.command("add")
@@ -423,8 +476,16 @@ def sources_preview(
     sources: SourcesOption = SOURCES,
     warehouse: WarehouseOption = WAREHOUSE,
     offline: Annotated[bool, typer.Option(help="Lire la dernière capture, sans réseau.")] = False,
+    duplicates: Annotated[
+        bool,
+        typer.Option("--doublons/--sans-doublons", help="Comparer aux fiches des autres sources."),
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Le résultat en JSON.")] = False,
 ) -> None:
-    """Essaie une source sans rien publier : fiches, remplissage, rejets."""
+    """Essaie une source sans rien publier : fiches, remplissage, rejets, doublons, effet.
+
+    L’effet est celui du bloc tel qu’il est écrit, face aux dernières fiches connues de la source.
+    """
     from lowtech_data import capture, preview
 
     registry = load_registry(sources)
@@ -438,7 +499,12 @@ def sources_preview(
             Warehouse(warehouse),
             now=datetime.now(UTC).replace(microsecond=0),
             client=None if offline else client,
+            duplicates=duplicates,
         )
+    if as_json:
+        text = json.dumps(asdict(found), ensure_ascii=False, indent=1)
+        out.print(text, markup=False, highlight=False)
+        return
     out.print(
         f"{found.read} lus : [bold]{found.fiches} fiches[/bold], {found.left_out} hors sujet, "
         f"{found.repeated} répétées, {found.unreadable} illisibles, {found.refused} refusées"
@@ -448,6 +514,31 @@ def sources_preview(
     _refusals(found.refusals)
     for example in found.examples:
         out.print(escape(f"· {example}"))
+    _compared(found)
+
+
+def _compared(found: Preview) -> None:
+    """What a preview changes in the base: against the source's last fiches, then the others'."""
+    if effect := found.effect:
+        out.print(
+            f"Face aux {effect.known} fiches connues : [bold]{effect.gained} gagnées,"
+            f" {effect.lost} perdues, {effect.changed} modifiées[/bold]"
+        )
+        changed = [f"{name} ({count})" for name, count in effect.changed_fields]
+        if changed:
+            out.print(f"  champs modifiés : {', '.join(changed)}")
+        if effect.lost_examples:
+            out.print(escape(f"  perdues, par exemple : {', '.join(effect.lost_examples)}"))
+    if common := found.duplicates:
+        out.print(
+            f"Face aux {common.compared} fiches des autres sources : [bold]{common.merging} à"
+            f" fusionner[/bold], {common.to_review} à relire"
+        )
+        for pair in common.examples:
+            out.print(escape(f"  {pair.name} = {pair.other_name} ({pair.other_source})"))
+    if found.bounds:
+        least, most = found.bounds["min"], found.bounds["max"]
+        out.print(f"Bornes proposées : bornes: {{min: {least}, max: {most}}}", highlight=False)
 
 
 @sources_app.command("accept")

@@ -28,6 +28,8 @@ from lowtech_data import capture, extract, files, normalise, reference
 from lowtech_data.extract.base import REJECT_SCHEMA, PayloadError
 from lowtech_data.extract.bounded import READER, ReaderBugError
 from lowtech_data.model import CLEAN_SCHEMA, LISTS, SNAPSHOT_SCHEMA, TRANSFORMATION_SCHEMA
+from lowtech_data.quality import canary
+from lowtech_data.quality import drift as drifts
 from lowtech_data.redact import redacted
 from lowtech_data.registry import Registry, Source
 from lowtech_data.warehouse import Warehouse
@@ -77,6 +79,12 @@ class State:
     licence: str | None = None
     """Licence declared by the payload itself, when it declares one."""
     harvests: tuple[HarvestRow, ...] = ()
+    declaration: str | None = None
+    """Hash of the block of the source that the published fiches were read by."""
+    rules: str | None = None
+    """Hash of the code and reference data that they were made by."""
+    written: Mapping[str, int] = field(default_factory=dict)
+    """How often each field was filled in the payload (`quality.drift.written`)."""
 
     @property
     def last(self) -> HarvestRow | None:
@@ -177,20 +185,32 @@ def refresh(
     recipe = _recipe(source, [page.sha256 for page in harvest.pages])
     if previous and previous.state.recipe == recipe:
         return _unchanged(source, warehouse, previous, harvest)
+    others = _other_pages(harvest)
     try:
         found = _read_and_clean(source, harvest, warehouse)
     except (PayloadError, capture.CaptureError) as error:
-        return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(error))
+        reason = " ; ".join([*others, str(error)])
+        return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", reason)
     except OSError:
         raise
     except Exception as error:
         bug = ReaderBugError.of(error)
         _log.error("source %s: %s", source.id, redacted(f"{bug}\n{bug.trace}"))
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(bug))
-    drift = _drift(found.rejects)
     refusal, warnings = _volume(source, found, previous)
+    if others and (refusal or found.fiches.num_rows < _expected(previous)):
+        reason = " ; ".join([*others, *([refusal] if refusal else [])])
+        return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", reason)
     if refusal:
         return _failure(source, warehouse, previous, harvest.started, "rejetee_volume", refusal)
+    findings = _compared(source, found, previous)
+    if refused := [finding for finding in findings if finding.refused]:
+        status = "rejetee_volume" if refused[0].concerns == "volume" else "rejetee_qualite"
+        reason = " ; ".join(map(str, refused))
+        return _failure(source, warehouse, previous, harvest.started, status, reason)
+    warnings += [str(finding) for finding in findings if finding.concerns == "volume"]
+    odd = (str(finding) for finding in findings if finding.concerns != "volume")
+    drift = (*others, *odd, *_drift(found.rejects))
 
     day = harvest.started[:10]
     fiches, counts = _merge(previous.fiches() if previous else None, found.fiches, day)
@@ -210,6 +230,9 @@ def refresh(
         last_success=harvest.ended,
         captures=tuple(page.sha256 for page in harvest.pages),
         harvests=_append(previous, row),
+        declaration=_declaration(source),
+        rules=_rules_fingerprint(),
+        written=found.written,
     )
     _save(warehouse, source.id, state, fiches, found.transformations, found.rejects)
     return Outcome(
@@ -234,6 +257,7 @@ class _Found:
     fiches: pa.Table
     transformations: pa.Table
     rejects: pa.Table
+    written: Mapping[str, int]
 
 
 def _read_and_clean(
@@ -244,6 +268,7 @@ def _read_and_clean(
     """Raw and clean fiches are never both held in memory: what is clean is written as it comes."""
     extraction = READER.extract(source, harvest.pages)
     read, left_out = extraction.read, extraction.left_out
+    written = drifts.written(extraction.fiches)
     with (
         normalise.workbench() as con,
         files.new_directory(warehouse.snapshot_link(source.id).parent) as parts,
@@ -261,7 +286,57 @@ def _read_and_clean(
         del extraction
         clean = {name: _read(parts / name, schema) for name, schema in _CLEAN.items()}
     clean["rejects"] = pa.concat_tables([rejects, clean["rejects"]])
-    return _Found(read, left_out, **clean)
+    return _Found(read, left_out, **clean, written=written)
+
+
+OTHER_PAGES = 0.10
+"""Share of pages that are something else than the listing from which the harvest is suspect."""
+
+
+def _other_pages(harvest: capture.Harvest) -> list[str]:
+    """What pages of a harvest are in the place of the listing, when there are many, in words."""
+    told = Counter(
+        what
+        for page in harvest.pages
+        if canary.is_markup(page.head()) and (what := canary.told(page.page()))
+    )
+    if sum(told.values()) < OTHER_PAGES * len(harvest.pages):
+        return []
+    return [f"la source répond par une {what}" for what, _ in told.most_common(drifts.SHOWN)]
+
+
+def _expected(previous: Snapshot | None) -> float:
+    """Fiches from which a listing was surely read, whatever its pages look like."""
+    return previous.present() / 2 if previous else drifts.MIN_FICHES
+
+
+def _compared(
+    source: Source, found: _Found, previous: Snapshot | None
+) -> tuple[drifts.Finding, ...]:
+    """What is odd beside the last good harvest. It is refused under the same declaration only: a
+    block that was changed since, or rules of ours, may well be what changed the fiches.
+    """
+    now = drifts.Side(found.fiches, found.transformations, found.rejects, found.read, found.written)
+    findings = drifts.findings(now, _last_good(previous) if previous else None)
+    state = previous.state if previous else State()
+    is_declared = state.declaration == _declaration(source)
+    is_ours = state.rules == _rules_fingerprint()
+    return tuple(
+        finding if is_declared and (is_ours or finding.concerns == "cles") else finding.as_warning()
+        for finding in findings
+    )
+
+
+def _last_good(previous: Snapshot) -> drifts.Side:
+    fiches = previous.fiches()
+    good = [row.nb_lus for row in previous.state.harvests if row.statut == "ok"]
+    return drifts.Side(
+        fiches.filter(pc.is_null(fiches["absent_depuis"])),
+        previous.transformations(),
+        previous.rejects(),
+        good[-1] if good else None,
+        previous.state.written or None,
+    )
 
 
 _CLEAN = {
@@ -328,7 +403,10 @@ _REFUSALS = {code.code: code.label_fr.lower() for code in LISTS["rejet_regle"]}
 
 
 def _merge(before: pa.Table | None, found: pa.Table, day: str) -> tuple[pa.Table, dict[str, int]]:
-    """Present fiches with their dates, then those that are no longer listed."""
+    """Present fiches with their dates, then those that are no longer listed.
+
+    A clock that was put back since never makes a fiche last seen before it was first seen.
+    """
     with duckdb.connect() as con:
         con.register("found", found)
         con.register("before", before if before is not None else SNAPSHOT_SCHEMA.empty_table())
@@ -336,11 +414,12 @@ def _merge(before: pa.Table | None, found: pa.Table, day: str) -> tuple[pa.Table
         kept = ", ".join(f'b."{name}"' for name in found.schema.names)
         merged = con.sql(
             f"""
-            SELECT {columns}, coalesce(b.premiere_vue, $day) AS premiere_vue,
+            SELECT {columns}, least(b.premiere_vue, $day) AS premiere_vue,
                    $day AS derniere_vue, NULL::VARCHAR AS absent_depuis
             FROM found f LEFT JOIN before b USING (source_id, cle_source)
             UNION ALL
-            SELECT {kept}, b.premiere_vue, b.derniere_vue, coalesce(b.absent_depuis, $day)
+            SELECT {kept}, b.premiere_vue, b.derniere_vue,
+                   coalesce(b.absent_depuis, greatest(b.derniere_vue, $day))
             FROM before b ANTI JOIN found f USING (source_id, cle_source)
             ORDER BY source_id, cle_source
             """,
@@ -468,6 +547,34 @@ def _recipe(source: Source, captures: Sequence[str]) -> str:
     declared = source.model_dump_json(exclude={"note", "motif_etat", "limites", "frequence"})
     parts = [*captures, declared, _code_fingerprint(), _reference_fingerprint()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+_READ_BY = frozenset(
+    {
+        "plateforme",
+        "url",
+        "entite",
+        "options",
+        "champs",
+        "ignorer",
+        "ecarter",
+        "codes",
+        "defauts",
+        "selection",
+        "bornes",
+    }
+)
+"""Keys of a source's block that say what is read, and what to expect."""
+
+
+def _declaration(source: Source) -> str:
+    return hashlib.sha256(source.model_dump_json(include=set(_READ_BY)).encode()).hexdigest()
+
+
+@cache
+def _rules_fingerprint() -> str:
+    parts = _code_fingerprint() + _reference_fingerprint()
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 @cache
