@@ -147,7 +147,7 @@ class ServiceClient(Client):
         head = requests.Request(method, target.url, {"Accept": "text/html, */*;q=0.5"})
         try:
             with self._sent(site, target, head, rules.crawl_delay) as response:
-                if response.status_code == http.HTTPStatus.TOO_MANY_REQUESTS:
+                if _is_passing(response.status_code):
                     self._rest(target, response, 1)
                 return response.status_code, response.headers.get("Location")
         except _ConnectionFailedError as failure:
