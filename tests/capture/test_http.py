@@ -92,6 +92,17 @@ def test_requests_name_the_robot_and_say_where_to_write(site, client, source) ->
     assert headers["Host"] == f"liste.test:{site.port}"
 
 
+def test_a_contact_that_a_header_cannot_hold_stops_no_request(site, source) -> None:
+    contact = "l’équipe\r\nX-Autre: 1"
+    client = Client(contact=contact, allowed_networks=[LOOPBACK], resolve=to_loopback)
+    site.pages["/liste"] = answer(b"x")
+    fetch(client, source)
+    client.close()
+    _, headers = site.requests[-1]
+    assert headers["User-Agent"].endswith("(+l%E2%80%99%C3%A9quipe%0D%0AX-Autre: 1)")
+    assert "X-Autre" not in headers
+
+
 def test_environment_passwords_and_cookies_are_never_sent(
     site, client, source, monkeypatch, tmp_path
 ) -> None:

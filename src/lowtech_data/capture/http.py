@@ -26,7 +26,7 @@ from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -63,6 +63,7 @@ MAX_TLS_EXCEPTION = timedelta(days=366)
 # Its debug lines repeat addresses, and an address may hold a person's.
 logging.getLogger("urllib3").setLevel(logging.INFO)
 
+_PRINTABLE_ASCII = "".join(map(chr, range(0x20, 0x7F)))
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
 _GONE = frozenset({http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE})
@@ -146,7 +147,9 @@ class Client:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         """Prepare a client; nothing is contacted."""
-        self.user_agent = f"{robots_txt.AGENT}/{version('lowtech-data')} (+{contact})"
+        # One character that a header cannot hold would fail every request.
+        reachable = quote(contact, safe=_PRINTABLE_ASCII)
+        self.user_agent = f"{robots_txt.AGENT}/{version('lowtech-data')} (+{reachable})"
         self.clock = clock
         self._today = today
         self._sleep = sleep
