@@ -12,7 +12,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from lowtech_data.registry import Source
 from lowtech_data.warehouse import Warehouse
 
 SERVICE = "geopf_geocodage"
-URL = os.environ.get("LOWTECH_ADRESSES_URL") or "https://data.geopf.fr/geocodage/search/csv"
+URL = "https://data.geopf.fr/geocodage/search/csv"
 """Where addresses are sent, unless another is given: the service can be one's own."""
 
 BATCH = 1_000
@@ -79,6 +78,22 @@ POSITION_SCHEMA = pa.schema(
     ]
 )
 """A point of a fiche: WGS 84, degrees; `date` is the day of the answer, `score` from 0 to 1."""
+
+LABELS = {
+    "numero": "placée au numéro",
+    "voie": "placée à la voie",
+    "lieu_dit": "placée au lieu-dit",
+    "refus:non_trouvee": "refusée : rien trouvé",
+    "refus:type": "refusée : ni numéro, ni voie, ni lieu-dit",
+    "refus:score": "refusée : trop peu sûre",
+    "refus:commune": "refusée : autre commune",
+    "refus:code_postal": "refusée : autre code postal",
+    "refus:voie": "refusée : autre voie",
+    "refus:numero": "refusée : autre numéro",
+    "refus:ambigue": "refusée : deux voies se ressemblent",
+    "refus:position": "refusée : point hors de la commune",
+}
+"""What is made of an answer, for people (`Report.outcomes`)."""
 
 _SENT = ("n", "adresse", "code_postal", "code_insee")
 _RECEIVED = (
@@ -150,6 +165,11 @@ class Verdict:
     precision_geo: str | None = None
     score: float | None = None
 
+    @property
+    def outcome(self) -> str:
+        """A code of `LABELS`."""
+        return f"refus:{self.motif}" if self.motif else str(self.precision_geo)
+
 
 def questions(fiches: pa.Table) -> dict[tuple[str, str], Question]:
     """By source and key, the fiches that lack a point and say enough of a street to ask for it.
@@ -198,7 +218,6 @@ def ask(
     if not waiting:
         return report
     with duckdb.connect() as con:
-        reference.install(con)
         for start in range(0, len(waiting), batch):
             asked = waiting[start : start + batch]
             try:
@@ -206,10 +225,12 @@ def ask(
             except (CaptureError, EnrichmentError) as error:
                 report.problem = str(error)
                 break
+            if start == 0:
+                reference.install(con)
             for (question, _), verdict in zip(pairs, judge(con, pairs), strict=True):
                 cache.put(_row(question, verdict, today))
                 report.asked += 1
-                report.outcomes[verdict.motif or verdict.precision_geo or ""] += 1
+                report.outcomes[verdict.outcome] += 1
             cache.save()
     return report
 

@@ -11,7 +11,6 @@ most, here 2).
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,9 +31,7 @@ from lowtech_data.registry import Source
 from lowtech_data.warehouse import Warehouse
 
 SERVICE = "recherche_entreprises"
-URL = (
-    os.environ.get("LOWTECH_ENTREPRISES_URL") or "https://recherche-entreprises.api.gouv.fr/search"
-)
+URL = "https://recherche-entreprises.api.gouv.fr/search"
 PAUSE_S = 0.5
 """Between two requests: under a third of the rate that the service allows."""
 PER_PAGE = 25
@@ -79,6 +76,16 @@ STATE_SCHEMA = pa.schema(
     ]
 )
 """What is known of the body of a fiche."""
+
+LABELS = {
+    "ouvert": "ouvert",
+    "ferme": "établissement fermé",
+    "cesse": "organisme qui a cessé",
+    "introuvable": "introuvable",
+    "ambigu": "plusieurs du même nom",
+    "illisible": "réponse refusée, à redemander",
+}
+"""What an answer says, for people (`Report.outcomes`)."""
 
 _READ = frozenset(
     """

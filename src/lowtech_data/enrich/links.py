@@ -76,6 +76,15 @@ class State(StrEnum):
     UNKNOWN = "non_verifiable"
 
 
+LABELS = {
+    "vivant": "répond",
+    "en_doute": "en doute, à revoir",
+    "en_panne": "en panne depuis deux semaines",
+    "mort": "mort",
+    "non_verifiable": "à voir par une personne",
+}
+"""What is said of a link, for people (`Report.outcomes`)."""
+
 AGES = {
     State.ALIVE: timedelta(days=30),
     State.IN_DOUBT: timedelta(days=7),
