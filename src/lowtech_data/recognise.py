@@ -149,8 +149,9 @@ class _Probe:
         plain = (url, "*/*")
         if key in self.pages:
             return self.pages[key]
-        if self.pages.get(plain) and not _is_html(self.pages[plain]):
-            return self.pages[plain]
+        known = self.pages.get(plain)
+        if known and not _is_html(known) and known.media_type != "text/turtle":
+            return known
         if len(self.pages) >= MAX_REQUESTS:
             self.tried.append(f"{url} : pas demandée, déjà {MAX_REQUESTS} requêtes")
             return None
@@ -525,8 +526,9 @@ def _wiki(probe: _Probe, guess: _Guess) -> Iterator[Proposal]:
     known = {
         "title": _text(general.get("sitename")), "resource": is_dokit,
         "licence": _licence(rights.get("url")) or _licence(rights.get("text")),
-        "notes": (f"catégories (pages) : {shown}",), **guess.known,
+        "notes": (f"catégories (pages) : {shown}",),
     }  # fmt: skip
+    known = {**guess.known, **{name: said for name, said in known.items() if said}}
     name = "mediawiki_dokit" if is_dokit else "mediawiki_modele"
     tried = replace(guess, platform=name, options=options, known=known)
     source, platform = _source(tried), PLATFORMS[name]
@@ -771,6 +773,8 @@ def _of_json(probe: _Probe, page: Page, document: Any) -> Iterator[Proposal]:
             match platform:
                 case "data_gouv":
                     yield from _dataset(probe, guess)
+                case "overpass" | "sparql":
+                    yield from _unasked(probe, guess)
                 case "umap" if document.get("type") == "Feature":
                     yield from _map_layers(probe, guess)
                 case "wordpress" if isinstance(document, Mapping):
@@ -790,6 +794,14 @@ def _of_json(probe: _Probe, page: Page, document: Any) -> Iterator[Proposal]:
         options["latitude_longitude"] = position
     evidence = f"du JSON, enregistrements {f'sous « {where} »' if where else 'à la racine'}"
     yield from _read(probe, _Guess("json", page.url, evidence, options), [page])
+
+
+def _unasked(probe: _Probe, guess: _Guess) -> Iterator[Proposal]:
+    """An answer whose address holds the query, or does not say what was asked."""
+    rule = _overpass if guess.platform == "overpass" else _sparql
+    no_page = re.match("()", "")
+    for asked in rule(guess.url, "", no_page) if no_page else ():
+        yield from _verified(probe, replace(asked, evidence=guess.evidence))
 
 
 _NEXT = ("next", "links.next", "meta.next", "suivant", "nextPage")
@@ -1283,7 +1295,7 @@ def _suits(target: str, values: Sequence[Any]) -> bool:
             bound = 90 if target == "latitude" else 180
             fits = sum(1 for v in sample if _is_degrees(v, bound)) >= 0.8 * len(sample)
         case "code_postal" | "code_insee":
-            fits = _share(sample, re.compile(r"\d[\dABab]?\d{2,3}")) >= 0.6
+            fits = _share(sample, re.compile(r"\d[\dABab]?\d{2,3}")) >= 0.3
         case "site_web":
             fits = _share(sample, re.compile(r"\S*\w\.\w\S*")) >= 0.6
         case "categories":
@@ -1346,8 +1358,11 @@ def _text(value: Any) -> str | None:
 
 def _line(value: Any) -> str:
     """A text of a payload on one line, without what may be personal or break the file."""
-    shown = "".join(c if c.isprintable() else " " for c in str(value or ""))
-    return mask(" ".join(shown.split()))[:60]
+    return mask(_printable(str(value or "")))[:60]
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _licence(stated: Any) -> str | None:
@@ -1382,7 +1397,7 @@ def block(proposal: Proposal, indent: int = 2) -> str:
         "hotes": list(p.hosts),
     }  # fmt: skip
     lines = [f"# reconnue par {_line(p.evidence)}"]
-    lines += [f"# {' '.join(note.split())}" for note in p.notes]
+    lines += [f"# {_printable(note)}" for note in p.notes]
     for key, value in entry.items():
         if value not in (None, {}, []):
             lines += _yaml(key, value)
