@@ -40,9 +40,10 @@ from lowtech_data.settings import (
 from lowtech_data.warehouse import Warehouse, WarehouseBusyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
+    from lowtech_data.enrich import Report, ServiceClient
     from lowtech_data.preview import Preview
     from lowtech_data.quality.reports import Refusal
     from lowtech_data.snapshot import Outcome
@@ -72,6 +73,11 @@ release_app = typer.Typer(help="Les versions publiées.", no_args_is_help=True)
 app.add_typer(sources_app, name="sources")
 app.add_typer(review_app, name="review")
 app.add_typer(release_app, name="release")
+enrich_app = typer.Typer(
+    help="Ce que des services officiels et les liens eux-mêmes ajoutent aux fiches.",
+    no_args_is_help=True,
+)
+app.add_typer(enrich_app, name="enrich")
 
 SourcesOption = Annotated[
     Path, typer.Option("--sources", help="Fichier des sources.", show_default="sources.yaml")
@@ -83,6 +89,9 @@ WarehouseOption = Annotated[
 CuratedOption = Annotated[
     Path,
     typer.Option("--curated", help="Dossier des décisions.", show_default="warehouse/curated"),
+]
+MaxOption = Annotated[
+    int, typer.Option("--max", min=0, help="Questions posées en un passage, au plus.")
 ]
 LastSourcesOption = Annotated[
     Path | None,
@@ -110,13 +119,14 @@ def main() -> None:
     """Entry point: known errors end in one message, never in a traceback."""
     from lowtech_data.acceptance import AcceptanceError
     from lowtech_data.capture import CaptureError
+    from lowtech_data.enrich import EnrichmentError
     from lowtech_data.extract.base import PayloadError
     from lowtech_data.resolve.decisions import DecisionError
     from lowtech_data.resolve.identity import LedgerError
 
     known = (
         RegistryError, DecisionError, LedgerError, WarehouseBusyError, CaptureError, PayloadError,
-        AcceptanceError, KeyError, OSError,
+        AcceptanceError, EnrichmentError, KeyError, OSError,
     )  # fmt: skip
     try:
         app()
@@ -832,6 +842,113 @@ def release_diff(before: str, after: str, warehouse: WarehouseOption = WAREHOUSE
     rows = changes.between(_release(warehouse, before), _release(warehouse, after))
     writer = csv.writer(sys.stdout, delimiter="\t", lineterminator="\n")
     writer.writerows(rows)
+
+
+@enrich_app.command("adresses")
+def enrich_addresses(
+    warehouse: WarehouseOption = WAREHOUSE,
+    maximum: MaxOption = 5_000,
+    service: Annotated[
+        str | None,
+        typer.Option(envvar="LOWTECH_ADRESSES_URL", help="Adresse du service, si c’est le vôtre."),
+    ] = None,
+) -> None:
+    """Cherche le point des adresses qui n’en ont pas, par la Base Adresse Nationale.
+
+    Sans réseau, le dit et sort avec 0 : rien n’est perdu.
+    """
+    from lowtech_data import enrich
+    from lowtech_data.enrich import addresses
+
+    place = Warehouse(warehouse)
+    fiches = enrich.present_fiches(place)
+    with enrich.held(place), closing(_service_client()) as client:
+        cache = addresses.open_cache(place)
+        report = addresses.ask(
+            fiches, cache, client,
+            today=datetime.now(UTC).date(), maximum=maximum, url=service or addresses.URL,
+        )  # fmt: skip
+    _enriched("adresse", report, addresses.LABELS)
+    out.print(f"Fiches qui ont un point de plus : {addresses.positions(fiches, cache).num_rows}")
+
+
+@enrich_app.command("entreprises")
+def enrich_companies(
+    warehouse: WarehouseOption = WAREHOUSE,
+    maximum: MaxOption = 1_000,
+    service: Annotated[
+        str | None,
+        typer.Option(envvar="LOWTECH_ENTREPRISES_URL", help="Adresse du service."),
+    ] = None,
+) -> None:
+    """Demande si les organismes sont encore ouverts, par la recherche officielle d’entreprises.
+
+    Sans réseau, le dit et sort avec 0 : rien n’est perdu.
+    """
+    from lowtech_data import enrich
+    from lowtech_data.enrich import companies
+
+    place = Warehouse(warehouse)
+    fiches = enrich.present_fiches(place)
+    with enrich.held(place), closing(_service_client()) as client:
+        cache = companies.open_cache(place)
+        report = companies.ask(
+            fiches, cache, client,
+            today=datetime.now(UTC).date(), maximum=maximum, url=service or companies.URL,
+        )  # fmt: skip
+    _enriched("organisme", report, companies.LABELS)
+    for row in companies.states(fiches, cache).to_pylist():
+        if row["etat"] != "ouvert":
+            when = f" le {row['date_fermeture']}" if row["date_fermeture"] else ""
+            said = f"{companies.LABELS[row['etat']]}{when}, {row['siret']}"
+            out.print(escape(f"· {row['source_id']}:{row['cle_source']} : {said}"))
+
+
+@enrich_app.command("liens")
+def enrich_links(warehouse: WarehouseOption = WAREHOUSE, maximum: MaxOption = 500) -> None:
+    """Regarde si les sites web répondent ; mort : trois absences en deux semaines au moins.
+
+    Sans réseau, le dit et sort avec 0 : rien n’est perdu.
+    """
+    from lowtech_data import enrich
+    from lowtech_data.enrich import links
+
+    place = Warehouse(warehouse)
+    fiches = enrich.present_fiches(place)
+    with enrich.held(place):
+        cache = links.open_cache(place)
+        report = links.check(
+            fiches, cache, _service_client,
+            today=datetime.now(UTC).date(), maximum=maximum, is_online=enrich.is_online,
+        )  # fmt: skip
+    _enriched("lien", report, links.LABELS)
+    for row in links.states(fiches, cache).to_pylist():
+        if row["etat"] == links.State.DEAD:
+            said = f"{row['site_web']} ({row['cause']})"
+            out.print(escape(f"· {row['source_id']}:{row['cle_source']} : mort, {said}"))
+
+
+def _service_client() -> ServiceClient:
+    from lowtech_data.enrich import ServiceClient
+
+    networks = [ip_network(text) for text in ALLOWED_NETWORKS]
+    return ServiceClient(contact=CONTACT or NO_CONTACT, allowed_networks=networks)
+
+
+def _enriched(noun: str, report: Report, labels: Mapping[str, str]) -> None:
+    """What a pass did, and what it could not."""
+    if report.problem and not report.asked:
+        err.print(f"Rien n’a pu être demandé : {escape(redacted(report.problem))}")
+        err.print("Ce qui était connu est gardé ; recommencer quand le service répond.")
+    elif report.problem:
+        err.print(f"Arrêté avant la fin : {escape(redacted(report.problem))}")
+        err.print("Ce qui a été reçu est gardé ; la même commande continuera.")
+    out.print(
+        f"{_counted(report.due, noun)} à demander, "
+        f"{report.asked} avec réponse, {report.left} pour une autre fois."
+    )
+    counts = sorted(report.outcomes.items(), key=lambda item: (-item[1], item[0]))
+    _two_columns("réponse", "nombre", [(labels[code], str(count)) for code, count in counts])
 
 
 @app.command()
