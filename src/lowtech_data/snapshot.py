@@ -197,20 +197,11 @@ def refresh(
         bug = ReaderBugError.of(error)
         _log.error("source %s: %s", source.id, redacted(f"{bug}\n{bug.trace}"))
         return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", str(bug))
-    refusal, warnings = _volume(source, found, previous)
-    if others and (refusal or found.fiches.num_rows < _expected(previous)):
-        reason = " ; ".join([*others, *([refusal] if refusal else [])])
-        return _failure(source, warehouse, previous, harvest.started, "rejetee_qualite", reason)
-    if refusal:
-        return _failure(source, warehouse, previous, harvest.started, "rejetee_volume", refusal)
-    findings = _compared(source, found, previous)
-    if refused := [finding for finding in findings if finding.refused]:
-        status = "rejetee_volume" if refused[0].concerns == "volume" else "rejetee_qualite"
-        reason = " ; ".join(map(str, refused))
+    verdict = _judged(source, found, previous, others)
+    if verdict.refused:
+        status, reason = verdict.refused
         return _failure(source, warehouse, previous, harvest.started, status, reason)
-    warnings += [str(finding) for finding in findings if finding.concerns == "volume"]
-    odd = (str(finding) for finding in findings if finding.concerns != "volume")
-    drift = (*others, *odd, *_drift(found.rejects))
+    warnings, drift = verdict.warnings, verdict.drift
 
     day = harvest.started[:10]
     fiches, counts = _merge(previous.fiches() if previous else None, found.fiches, day)
@@ -241,7 +232,7 @@ def refresh(
         found.fiches.num_rows,
         row,
         rejects=found.rejects.num_rows,
-        warnings=tuple(warnings),
+        warnings=warnings,
         drift=drift,
         data_date=day,
         counts=counts,
@@ -302,12 +293,46 @@ def _other_pages(harvest: capture.Harvest) -> list[str]:
     )
     if sum(told.values()) < OTHER_PAGES * len(harvest.pages):
         return []
-    return [f"la source répond par une {what}" for what, _ in told.most_common(drifts.SHOWN)]
+    return [f"à la place de la liste : {what}" for what, _ in told.most_common(drifts.SHOWN)]
 
 
 def _expected(previous: Snapshot | None) -> float:
     """Fiches from which a listing was surely read, whatever its pages look like."""
     return previous.present() / 2 if previous else drifts.MIN_FICHES
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Whether the fiches of a harvest may replace the last ones, and what is odd about them."""
+
+    refused: tuple[str, str] | None
+    """A code of `moisson_statut`, and why."""
+    warnings: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+
+
+def _judged(
+    source: Source, found: _Found, previous: Snapshot | None, others: Sequence[str]
+) -> _Verdict:
+    """`others` are what its pages seem to be instead of the listing."""
+    refusal, warnings = _volume(source, found, previous)
+    if others and (refusal or found.fiches.num_rows < _expected(previous)):
+        return _Verdict(("rejetee_qualite", " ; ".join([*others, *filter(None, [refusal])])))
+    if refusal:
+        return _Verdict(("rejetee_volume", refusal))
+    findings = _compared(source, found, previous)
+    if refused := [finding for finding in findings if finding.refused]:
+        status = "rejetee_volume" if refused[0].concerns == "volume" else "rejetee_qualite"
+        return _Verdict((status, " ; ".join([*map(str, refused), _ADMITTED])))
+    counted = (str(finding) for finding in findings if finding.concerns == "volume")
+    odd = (str(finding) for finding in findings if finding.concerns != "volume")
+    return _Verdict(None, (*warnings, *counted), (*others, *odd, *_drift(found.rejects)))
+
+
+_ADMITTED = (
+    "si la liste a bien changé ainsi, revoir son bloc dans sources.yaml (champs, bornes…) : un bloc"
+    " modifié depuis la dernière bonne moisson fait admettre la suivante, avec un avertissement"
+)
 
 
 def _compared(
