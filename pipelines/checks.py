@@ -11,6 +11,7 @@ from datetime import date
 
 import dagster as dg
 
+from lowtech_data import diagnose
 from lowtech_data.quality import gates
 from lowtech_data.registry import Source
 from lowtech_data.snapshot import Outcome
@@ -27,8 +28,6 @@ _FAILED_BY = {
     "rejetee_qualite": "contrat",
     "rejetee_volume": "volume",
 }
-
-CADENCE_DAYS = {"quotidienne": 1, "hebdomadaire": 7, "mensuelle": 31}
 
 
 def source_check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -55,14 +54,14 @@ def source_check_results(
                 metadata={"message": outcome.message or ""},
             )
         )
-    age = (today - date.fromisoformat(outcome.data_date)).days if outcome.data_date else None
-    limit = 2 * CADENCE_DAYS.get(source.frequence, 0)
+    day = outcome.data_date
+    age = (today - date.fromisoformat(day)).days if day else -1
     results.append(
         dg.AssetCheckResult(
             check_name="fraicheur",
-            passed=age is not None and (source.frequence == "ponctuelle" or age <= limit),
+            passed=day is not None and not diagnose.is_stale(source, day, today),
             severity=dg.AssetCheckSeverity.WARN,
-            metadata={"age_jours": -1 if age is None else age, "limite_jours": limit},
+            metadata={"age_jours": age, "limite_jours": diagnose.stale_after(source) or 0},
         )
     )
     return results

@@ -10,7 +10,7 @@ import socket
 import sys
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
@@ -531,8 +531,8 @@ def _compared(found: Preview) -> None:
     """What a preview changes in the base: against the source's last fiches, then the others'."""
     if effect := found.effect:
         out.print(
-            f"Face aux {effect.known} fiches connues : [bold]{effect.gained} gagnées,"
-            f" {effect.lost} perdues, {effect.changed} modifiées[/bold]"
+            f"Fiches déjà connues : {effect.known} ; [bold]gagnées : {effect.gained}, perdues :"
+            f" {effect.lost}, modifiées : {effect.changed}[/bold]"
         )
         changed = [f"{name} ({count})" for name, count in effect.changed_fields]
         if changed:
@@ -541,8 +541,8 @@ def _compared(found: Preview) -> None:
             out.print(escape(f"  perdues, par exemple : {', '.join(effect.lost_examples)}"))
     if common := found.duplicates:
         out.print(
-            f"Face aux {common.compared} fiches des autres sources : [bold]{common.merging} à"
-            f" fusionner[/bold], {common.to_review} à relire"
+            f"Fiches des autres sources : {common.compared} ; [bold]se fondraient avec elles :"
+            f" {common.merging}[/bold], à relire : {common.to_review}"
         )
         for pair in common.examples:
             out.print(escape(f"  {pair.name} = {pair.other_name} ({pair.other_source})"))
@@ -1027,6 +1027,50 @@ def _history(warehouse: Warehouse, source_id: str) -> None:
     out.print(table)
     _refusals(reports.refusals(known.rejects()))
     out.print(f"Pour le producteur de la liste : lowtech sources report {source_id}")
+
+
+@app.command()
+def digest(
+    since: Annotated[
+        str | None, typer.Option("--since", help="Premier jour raconté ; sinon il y a 7 jours.")
+    ] = None,
+    send: Annotated[
+        bool, typer.Option("--send", help="L’envoyer par courriel et webhook (docs/veiller.md).")
+    ] = False,
+    sources: LastSourcesOption = None,
+    warehouse: WarehouseOption = WAREHOUSE,
+    curated: LastCuratedOption = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Le jour qui tient lieu d’aujourd’hui.")
+    ] = None,
+) -> None:
+    """Raconte la semaine : pannes, données anciennes, arrivées et départs, ce qui attend."""
+    from lowtech_data import alerts
+    from lowtech_data import digest as weekly
+
+    last = LastRun.of(warehouse)
+    today = _day(as_of) if as_of else datetime.now(UTC).date()
+    text = weekly.compose(
+        load_registry(sources or last.sources),
+        Warehouse(warehouse),
+        curated or last.curated,
+        since=_day(since) if since else today - timedelta(days=7),
+        today=today,
+    )
+    out.print(text, markup=False, highlight=False, end="")
+    if not send:
+        return
+    try:
+        ways = alerts.channels()
+    except ValueError as error:
+        raise typer.BadParameter(f"--send : {error}") from None
+    if not ways:
+        raise typer.BadParameter("--send : ni LOWTECH_SMTP_HOTE ni LOWTECH_WEBHOOK n’est donné")
+    failures = alerts.deliver(ways, weekly.subject(today), text)
+    for failure in failures:
+        err.print(f"[red]non envoyé : {escape(failure)}[/red]")
+    if failures:
+        raise typer.Exit(EXIT_NOTHING)
 
 
 @app.command()

@@ -7,6 +7,7 @@ import platform
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 
@@ -28,6 +29,9 @@ _ADVICE = {
     ),
 }
 _FINE = {"ok", "inchangee"}
+
+CADENCE_DAYS = {"quotidienne": 1, "hebdomadaire": 7, "mensuelle": 31}
+"""Days between two harvests; a source that has no cadence never gets old."""
 _NONE_WAITS: Mapping[str, Waiting] = MappingProxyType({})
 
 
@@ -111,6 +115,18 @@ def _failing_since(harvests: tuple[HarvestRow, ...]) -> str | None:
             break
         since = row.debut
     return since
+
+
+def stale_after(source: Source) -> int | None:
+    """Days after which the data of a source is old: twice its cadence."""
+    days = CADENCE_DAYS.get(source.frequence)
+    return None if days is None else 2 * days
+
+
+def is_stale(source: Source, data_date: str, today: date) -> bool:
+    """Whether data received on `data_date` (ISO 8601) should have been replaced by now."""
+    limit = stale_after(source)
+    return limit is not None and (today - date.fromisoformat(data_date)).days > limit
 
 
 def installation(warehouse: Warehouse) -> list[tuple[str, bool, str]]:
