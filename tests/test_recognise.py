@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +16,17 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from lowtech_data import preview, recognise
+from lowtech_data import preview, recognise, snapshot
 from lowtech_data.capture import Client, Store
-from lowtech_data.extract import load_registry
+from lowtech_data.cli import app
+from lowtech_data.extract import extract, load_registry
 from lowtech_data.recognise import MAX_REQUESTS, Proposal, Recognition, append, block
 from lowtech_data.registry import RegistryError, Source
 from lowtech_data.warehouse import Warehouse
 from tests.capture.conftest import Site, answer, client, site, time_
-from tests.extract.support import FIXTURES
+from tests.extract.support import FIXTURES, make_page, make_source
 
 __all__ = ["client", "site", "time_"]
 
@@ -510,6 +514,62 @@ class TestBlock:
         found = recognise.bounds(total)
         assert found is not None
         assert 1 <= found["min"] <= total <= found["max"]
+
+
+GUIDE = Path(__file__).parents[1] / "docs" / "ajouter-une-source.md"
+
+
+def written(kind: str) -> list[str]:
+    """Blocks of the guide for stewards, by what stands after their opening fence."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    return [text for name, text in blocks if name == kind]
+
+
+class TestGuide:
+    def test_its_commands_run_in_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        (tmp_path / "ateliers.csv").write_text(written("csv")[0], encoding="utf-8")
+        sources = tmp_path / "sources.yaml"
+        places = {"--sources": str(sources), "--warehouse": str(tmp_path / "entrepot")}
+        monkeypatch.setattr("lowtech_data.cli.SOURCES", sources)
+        monkeypatch.chdir(tmp_path)
+        ran = []
+        for line in "".join(written("")).splitlines():
+            words = shlex.split(line)
+            if words[:2] != ["lowtech", "sources"] or words[2] == "accept":
+                continue
+            if words[2] == "check":
+                sources.write_text(written("yaml")[0], encoding="utf-8")
+            options = {"add": ["--warehouse"], "check": ["--sources"]}.get(words[2], list(places))
+            more = [part for name in options for part in (name, places[name])]
+            if words[2] == "report":
+                snapshot_of(sources, Warehouse(tmp_path / "entrepot"))
+            done = CliRunner().invoke(app, [*words[1:], *more])
+            assert done.exit_code == 0, (line, done.output, done.exception)
+            ran.append(words[2])
+            if words[2] == "add" and "--out" in words:
+                assert load_registry(sources)["ateliers"].ecarter == ["contact"]
+            if words[2] == "preview":
+                assert "5 lus : 4 fiches, 1 hors sujet" in done.stdout
+        assert ran == ["add", "add", "check", "preview", "preview", "report"]
+
+    def test_every_command_and_option_exists(self):
+        for words in re.findall(r"`?lowtech ((?:sources )?[a-z]+)", GUIDE.read_text()):
+            assert CliRunner().invoke(app, [*words.split(), "--help"]).exit_code == 0, words
+
+    def test_its_extractor_reads(self):
+        module: dict[str, Any] = {"__name__": "lignes"}
+        exec(written("python")[0], module)
+        page = make_page("Atelier|Lille|https://a.fr\n\nForge|Brest\n")
+        found = extract(make_source("lignes"), module["PLATFORM"], [page])
+        assert [row["nom"] for row in found.fiches.to_pylist()] == ["Atelier"]
+        assert found.unreadable == 1
+
+
+def snapshot_of(sources: Path, warehouse: Warehouse) -> None:
+    """What `lowtech run` keeps of the source of the guide, without publishing."""
+    registry = load_registry(sources)
+    outcome = snapshot.refresh(registry["ateliers"], registry, warehouse, now=NOW, client=None)
+    assert outcome.present == 4
 
 
 LISTINGS = os.environ.get("LOWTECH_LISTINGS")

@@ -1384,14 +1384,15 @@ def _json(page: Page | None) -> Any:
 def block(proposal: Proposal, indent: int = 2) -> str:
     """The proposal as an entry of `sources.yaml`, to paste under `sources:` and complete."""
     p = proposal
-    # What is not commercial, or not to be changed, does not mix with an open base.
+    # What is not commercial, or not to be changed, does not mix with an open base. Nobody has
+    # looked at the listing yet: its first harvest is to wait for a person.
     is_open = p.licence and not re.search(r"-n[cd]\b", p.licence)
     entry: dict[str, Any] = {
         "id": p.source_id, "nom": p.title or urlsplit(p.url).hostname or p.source_id,
         "editeur": p.publisher or TO_FILL, "plateforme": p.platform, "url": p.url,
         "page": p.page if p.page != p.url else None, "etat": "en_pause", "motif_etat": MOTIVE,
         "licence": p.licence or NONE,
-        "republication": "complete" if is_open else "faits_et_lien", "preuve": "vu",
+        "republication": "complete" if is_open else "faits_et_lien", "preuve": "client",
         "entite": "ressource" if p.resource else None, "options": dict(p.options),
         "champs": dict(p.fields), "ecarter": list(p.personal), "bornes": bounds(p.total),
         "hotes": list(p.hosts),
