@@ -123,7 +123,7 @@ _TITLES = {
     "dr": "docteur", "gal": "general", "gen": "general", "lt": "lieutenant", "mal": "marechal",
     "mgr": "monseigneur", "pdt": "president", "pr": "professeur", "prof": "professeur",
 }  # fmt: skip
-_SHORT_WORDS = _TITLES | {"st": "saint", "ste": "sainte"}
+_SHORT_WORDS = _TITLES | {"st": "saint", "ste": "sainte", "grande": "grand"}
 _LEFT_OUT = frozenset(
     ("a", "au", "aux", "d", "de", "des", "du", "en", "et", "l", "la", "le", "les")
 )
@@ -133,7 +133,7 @@ MIN_LETTERS_FOR_TYPO = 6
 
 _NUMBER = re.compile(
     r"^(?:n\s*°?\s*)?(\d{1,4})\s*(bis|ter|quater|[a-e](?=[\s,]))?"
-    r"(?:\s*(?:[-/,]|et|a)\s*\d{1,4}(?:bis|ter)?(?=[\s,]))*[\s,]+(?=\S)"
+    r"((?:\s*(?:[-/,]|et|a)\s*\d{1,4}(?=[\s,]))*)[\s,]+(?=\S)"
 )
 _HOUSE = re.compile(r"(\d{1,4})\s*(bis|ter|quater|[a-e])?$")
 _REPEATS = {"b": "bis", "t": "ter", "q": "quater"}
@@ -378,26 +378,27 @@ def _address_differs(asked: str, answer: Mapping[str, str]) -> str | None:
     ours, theirs = _street_words(asked), _street_words(street)
     if not _agree(ours, theirs):
         return "voie"
-    if answer["result_type"] == "housenumber" and _house_number(asked) != _number(
-        _HOUSE.match(fold(answer["result_housenumber"]))
-    ):
-        return "numero"
+    if answer["result_type"] == "housenumber":
+        number = _HOUSE.match(fold(answer["result_housenumber"]))
+        if not number or _number(number[1], number[2]) not in _house_numbers(asked):
+            return "numero"
     score, following = _real(answer["result_score"]), _real(answer["result_score_next"])
     if ours != theirs and score is not None and following is not None:
         return "ambigue" if score - following < MIN_LEAD else None
     return None
 
 
-def _number(found: re.Match[str] | None) -> tuple[str, str] | None:
+def _number(number: str, repeat: str | None) -> tuple[str, str]:
+    return number.lstrip("0"), _REPEATS.get(repeat or "", repeat or "")
+
+
+def _house_numbers(address: str) -> list[tuple[str, str]]:
+    """Number and repetition at the start of an address; every one of `12-14`."""
+    found = _NUMBER.match(fold(address))
     if not found:
-        return None
-    repeat = found[2] or ""
-    return found[1].lstrip("0"), _REPEATS.get(repeat, repeat)
-
-
-def _house_number(address: str) -> tuple[str, str] | None:
-    """Number and repetition at the start of an address; the first of `12-14`."""
-    return _number(_NUMBER.match(fold(address)))
+        return []
+    others = re.findall(r"\d+", found[3])
+    return [_number(found[1], found[2]), *(_number(other, None) for other in others)]
 
 
 def _street_words(address: str) -> tuple[str, ...]:
