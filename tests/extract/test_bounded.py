@@ -15,7 +15,7 @@ import pytest
 
 from lowtech_data import capture, snapshot
 from lowtech_data.extract import PLATFORMS, extract
-from lowtech_data.extract.base import PayloadError
+from lowtech_data.extract.base import BATCH_ROWS, PayloadError
 from lowtech_data.extract.bounded import (
     GROWN_BYTES,
     BoundError,
@@ -109,6 +109,17 @@ def test_the_child_reads_as_this_process_does(
     here = extract(source, PLATFORMS[platform], [page.page() for page in pages])
     assert here.fiches.num_rows
     assert reader.extract(source, pages) == here
+
+
+def test_a_long_listing_comes_back_whole_and_in_order(reader: Reader, keep: Any) -> None:
+    lines = (f"{n},Atelier {n}" for n in range(2 * BATCH_ROWS + 1, 0, -1))
+    pages = keep((GOOD.replace("bon", "long"), "\n".join(["id,nom", *lines]).encode()))
+    source = faulty("csv", lecture_s=60)
+    here = extract(source, PLATFORMS["csv"], [page.page() for page in pages])
+    found = reader.extract(source, pages)
+    assert found.fiches.equals(here.fiches)
+    assert found.rejects.equals(here.rejects)
+    assert found.read == found.fiches.num_rows == 2 * BATCH_ROWS + 1
 
 
 def test_the_child_of_a_large_process_is_kept(keep: Any) -> None:

@@ -337,8 +337,10 @@ class _Packer:
         self.rows = []
 
     def table(self) -> pa.Table:
+        """Everything that was added; nothing of it stays here."""
         self._pack()
-        return pa.Table.from_batches(self.batches, self.schema)
+        batches, self.batches = self.batches, []
+        return pa.Table.from_batches(batches, self.schema)
 
 
 class _Reader:
@@ -498,6 +500,13 @@ class _Reader:
             )
         self._reject("*", "*", "total_non_atteint", f"{missing} de moins qu’annoncé")
 
+    def _sorted(self) -> pa.Table:
+        fiches = self.packer.table()
+        if self.superseded:
+            rows = [i for i in range(fiches.num_rows) if i not in self.superseded]
+            fiches = fiches.take(pa.array(rows, pa.int64()))
+        return fiches.sort_by("cle_source")
+
     def result(self) -> Extraction:
         if self.columns:
             for path in self._absent_columns():
@@ -508,17 +517,15 @@ class _Reader:
         is_one_page = len(self.addresses) == 1
         for url, pointer, *reject in self.lost:
             self._reject(pointer if is_one_page else f"{url}#{pointer}", *reject)
-        fiches = self.packer.table()
-        if self.superseded:
-            rows = [i for i in range(fiches.num_rows) if i not in self.superseded]
-            fiches = fiches.take(pa.array(rows, pa.int64()))
+        left_out = dict(Counter(sorted(r for _, r in self.kept.values() if isinstance(r, str))))
+        # Of a long listing, the keys weigh as much as the rows, which sorting copies.
+        self.kept.clear()
         rejects = [
             dict(zip(REJECT_SCHEMA.names, (self.source.id, *reject), strict=True))
             for reject in sorted(self.rejects)
         ]
-        left_out = dict(Counter(sorted(r for _, r in self.kept.values() if isinstance(r, str))))
         return Extraction(
-            fiches=fiches.sort_by("cle_source"),
+            fiches=self._sorted(),
             rejects=pa.Table.from_pylist(rejects, REJECT_SCHEMA),
             read=self.read,
             left_out=sum(left_out.values()),

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import pyarrow as pa
 
 from lowtech_data.extract.base import (
+    BATCH_ROWS,
     Extraction,
     Page,
     PayloadError,
@@ -181,7 +182,7 @@ class Reader:
                 memory=BASE_BYTES + MEMORY_PER_BYTE * max(sizes, default=0),
             )
         )
-        fiches, rejects = (pa.ipc.open_stream(table).read_all() for table in tables)
+        fiches, rejects = tables
         return Extraction(fiches=fiches, rejects=rejects, **answer["counts"])
 
     def follow(self, source: Source, page: Page) -> Sequence[Request]:
@@ -214,7 +215,7 @@ class Reader:
         child, self._child = self._child, None
         return child.end() if child else 0
 
-    def _run(self, job: _Job) -> tuple[dict[str, Any], list[bytes]]:
+    def _run(self, job: _Job) -> tuple[dict[str, Any], list[pa.Table]]:
         with self._lock:
             try:
                 answer, tables, place = self._ask(job)
@@ -232,7 +233,7 @@ class Reader:
                 raise ReaderBugError(answer["message"], answer["trace"])
         return answer, tables
 
-    def _ask(self, job: _Job) -> tuple[dict[str, Any], list[bytes], str]:
+    def _ask(self, job: _Job) -> tuple[dict[str, Any], list[pa.Table], str]:
         """The answer, the tables that follow it, and the page that was being read."""
         while True:
             child = self._child = self._child or self._start()
@@ -244,7 +245,7 @@ class Reader:
                     answer = json.loads(child.connection.recv_bytes())
                     if answer["kind"] != "page":
                         rest = range(answer.get("tables", 0))
-                        return answer, [child.connection.recv_bytes() for _ in rest], place
+                        return answer, [_received(child.connection) for _ in rest], place
                     place = answer["page"]
             except (EOFError, ConnectionError):
                 code = child.process.wait()
@@ -364,7 +365,7 @@ def _work(channel: Connection, job: _Job, platforms: Mapping[str, Platform]) -> 
     _bound(resource.RLIMIT_CPU, math.ceil(time.process_time() + job.seconds) + 1)
     _bound(resource.RLIMIT_DATA, job.memory)
     platform = platforms[job.source.plateforme]
-    tables: list[bytes] = []
+    tables: list[pa.Table] = []
     answer: dict[str, Any]
     try:
         if job.follow:
@@ -372,7 +373,7 @@ def _work(channel: Connection, job: _Job, platforms: Mapping[str, Platform]) -> 
             answer = {"kind": "ok", "requests": [asdict(request) for request in requests]}
         else:
             extraction = extract(job.source, platform, _told(channel, job.pages))
-            tables = [_serialised(extraction.fiches), _serialised(extraction.rejects)]
+            tables = [extraction.fiches, extraction.rejects]
             counts = {name: getattr(extraction, name) for name in _COUNTS}
             answer = {"kind": "ok", "counts": counts, "tables": len(tables)}
     except PayloadError as error:
@@ -386,7 +387,7 @@ def _work(channel: Connection, job: _Job, platforms: Mapping[str, Platform]) -> 
         answer = {"kind": "bug", "message": str(bug), "trace": bug.trace}
     _say(channel, **answer)
     for table in tables:
-        channel.send_bytes(table)
+        _send(channel, table)
 
 
 def _bound(kind: int, soft: int) -> None:
@@ -401,12 +402,21 @@ def _told(channel: Connection, pages: Sequence[_File]) -> Iterator[Page]:
         yield file.read()
 
 
-def _serialised(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+def _send(channel: Connection, table: pa.Table) -> None:
+    """A table in parts, each a stream of its own, then an empty message: whole, it would be held
+    three times.
+    """
+    for part in [table.schema.empty_table(), *table.to_batches(max_chunksize=BATCH_ROWS)]:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write(part)
+        channel.send_bytes(sink.getvalue())
+    channel.send_bytes(b"")
+
+
+def _received(channel: Connection) -> pa.Table:
+    parts = iter(channel.recv_bytes, b"")
+    return pa.concat_tables(pa.ipc.open_stream(part).read_all() for part in parts)
 
 
 def _say(channel: Connection, **answer: Any) -> None:
