@@ -179,3 +179,18 @@ def test_a_whole_harvest(site: Site, client: Client, tmp_path: Path) -> None:
     ]
     again = harvest(source, PLATFORM, registry, store, client, now=now)
     assert again.status == "inchangee"
+
+
+@pytest.mark.parametrize("flag", [True, ""], ids=["formatversion 2", "formatversion 1"])
+def test_a_redirect_is_no_page_of_its_own(flag: bool | str) -> None:
+    text = "#REDIRECT [[Presse]]\n{{Commun|Theme=Habitat}}"
+    old = {"pageid": 1, "title": "Ancien nom", "redirect": flag, "revisions": [{"content": text}]}
+    page = make_page(json.dumps({"query": {"pages": [old]}}), url=API)
+    assert rejected(run(wiki(), page)) == [("/query/pages/1", "*", "redirection")]
+
+
+def test_an_address_alone_in_a_parameter_warns_nobody(recwarn: pytest.WarningsRecorder) -> None:
+    assert (
+        read("{{Commun|url=https://a.example/?b=1&amp;c=2}}")["url"] == "https://a.example/?b=1&c=2"
+    )
+    assert not list(recwarn)
