@@ -355,24 +355,33 @@ def _named(rule: str) -> str:
 _TEXTS = ("nom", "commune", "adresse", "resume", "site_web", "url")
 
 
+def _texts(side: str) -> str:
+    """One row per text of a fiche: its field, its value."""
+    return " UNION ALL ".join(
+        f"SELECT '{field}' AS field, {field} AS said FROM {side}_fiches WHERE {field} IS NOT NULL"
+        for field in _TEXTS
+    )
+
+
 def _swapped(con: duckdb.DuckDBPyConnection, now: Side, before: Side) -> Iterator[Finding]:
     """`champs_permutes`: a field holds what another one held."""
-    pairs = [(one, other) for one in _TEXTS for other in _TEXTS if one != other]
-    counts = ", ".join(
-        f"""count(*) FILTER (n.{one} IN (SELECT {other} FROM before_fiches)),
-            count(*) FILTER (n.{one} IN (SELECT {other} FROM before_fiches)
-                             AND n.{one} IN (SELECT {one} FROM before_fiches))"""
-        for one, other in pairs
-    )
-    found = iter(_row(con, f"SELECT {counts} FROM now_fiches n"))
-    for one, other in pairs:
-        alike, usual = next(found), next(found)
-        if alike - usual >= max(MIN_FICHES, MOSTLY * now.fiches.num_rows):
+    rows = con.execute(
+        f"""
+        WITH former AS (SELECT DISTINCT * FROM ({_texts("before")})),
+             foreign_texts AS (SELECT * FROM ({_texts("now")}) ANTI JOIN former USING (field, said))
+        SELECT n.field, b.field, count(*)
+        FROM foreign_texts n JOIN former b ON n.said = b.said
+        GROUP BY ALL ORDER BY ALL
+        """
+    ).fetchall()
+    total = now.fiches.num_rows
+    for one, other, count in rows:
+        if count >= max(MIN_FICHES, MOSTLY * total):
             yield Finding(
                 "champs_permutes",
                 "refus",
-                f"{one} contient dans {_percent(_ratio(alike, now.fiches.num_rows))} des fiches "
-                f"ce que {other} contenait ; les colonnes ont changé de place : corriger "
+                f"{one} contient dans {_percent(_ratio(count, total))} des fiches ce que {other} "
+                "contenait ; les colonnes ont changé de place : corriger "
                 f"champs.{_DECLARED.get(one, one)} et champs.{_DECLARED.get(other, other)}",
             )
 
