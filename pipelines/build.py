@@ -26,7 +26,10 @@ def build_definitions(
             *assets.downstream_assets(registry, report),
         ],
         jobs=jobs,
-        schedules=automation.schedules(jobs),
+        schedules=[
+            *automation.schedules(jobs),
+            automation.weekly_digest(registry, workspace),
+        ],
         sensors=[automation.curated_sensor(workspace.curated)],
         resources={"workspace": workspace},
         # A process per tiny step costs fifty times the step; politeness lives in the HTTP client.

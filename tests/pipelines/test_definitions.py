@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -49,10 +52,78 @@ def test_checks_of_sources_never_block_and_gates_always_do(definitions: dg.Defin
 
 def test_each_cadence_in_use_has_its_schedule(definitions: dg.Definitions):
     schedules = {s.name: s.cron_schedule for s in definitions.schedules or ()}
-    assert set(schedules) == {
-        "horaire_moisson_hebdomadaire", "horaire_moisson_mensuelle", "horaire_publier",
-    }  # fmt: skip
+    assert schedules == {
+        "horaire_moisson_hebdomadaire": "17 3 * * 1",
+        "horaire_moisson_mensuelle": "17 4 1 * *",
+        "horaire_publier": "17 6 * * *",
+        "horaire_bilan": "47 7 * * 1",
+    }
     assert [sensor.name for sensor in definitions.sensors or ()] == ["decisions"]
+
+
+def test_a_source_is_harvested_by_the_job_of_its_cadence_alone(definitions: dg.Definitions):
+    harvested = {
+        name: {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+        for name in ("moisson_hebdomadaire", "moisson_mensuelle", "publier")
+        if (job := definitions.resolve_job_def(name))
+    }
+    assert harvested == {
+        "moisson_hebdomadaire": {"moisson/alpha"},
+        "moisson_mensuelle": {"moisson/beta"},
+        "publier": {"entrepot", "candidat", "version"},
+    }
+
+
+def test_the_digest_of_a_week_only_reads(project: Project, definitions: dg.Definitions):
+    workspace = Workspace(
+        warehouse_dir=str(project.warehouse.root), curated_dir=str(project.curated)
+    )
+    definitions = build_definitions(project.registry(), workspace)
+    with (
+        project.warehouse.writing("une exécution", datetime.now(UTC)),
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        job = definitions.resolve_job_def("bilan")
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert result.success
+
+
+def test_one_source_is_harvested_alone_and_never_beside_another_run(
+    project: Project, tmp_path: Path
+):
+    project.listing("alpha", place_rows("a"), donnees_du="2026-11-01")
+    project.listing("beta", place_rows("b"), donnees_du="2026-11-01")
+    (tmp_path / "essai.py").write_text(
+        "from lowtech_data.extract import load_registry\n"
+        "from pathlib import Path\n"
+        "from pipelines.build import build_definitions\n"
+        "from pipelines.resources import Workspace\n"
+        f"root = Path({str(project.root)!r})\n"
+        "workspace = Workspace(warehouse_dir=str(root / 'entrepot'), "
+        "curated_dir=str(root / 'curated'))\n"
+        "defs = build_definitions(load_registry(root / 'sources.yaml'), workspace)\n"
+    )
+
+    def materialize() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).parent / "dagster"), "asset", "materialize",
+             "--select", "key:moisson/alpha", "-f", str(tmp_path / "essai.py")],
+            capture_output=True, text=True, timeout=200, check=False,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "DAGSTER_DISABLE_TELEMETRY": "yes"},
+        )  # fmt: skip
+
+    with project.warehouse.writing("lowtech run", datetime.now(UTC)):
+        refused = materialize()
+    assert refused.returncode != 0
+    assert "déjà en cours d’écriture par « lowtech run »" in refused.stdout + refused.stderr
+    assert not project.warehouse.snapshot_link("alpha").exists()
+
+    done = materialize()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert project.warehouse.snapshot_link("alpha").exists()
+    assert not project.warehouse.snapshot_link("beta").exists()
+    assert not project.warehouse.database.exists()
 
 
 def test_the_sensor_runs_once_per_decision(definitions: dg.Definitions, project: Project):
@@ -70,7 +141,8 @@ def test_the_sensor_runs_once_per_decision(definitions: dg.Definitions, project:
 def test_the_library_does_not_know_dagster():
     code = (
         "import sys, lowtech_data.cli, lowtech_data.refine, lowtech_data.snapshot, "
-        "lowtech_data.publish.release, lowtech_data.quality.gates; "
+        "lowtech_data.publish.release, lowtech_data.quality.gates, lowtech_data.alerts, "
+        "lowtech_data.digest, lowtech_data.live; "
         "sys.exit('dagster' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
