@@ -67,9 +67,7 @@ def any_query(site: Site) -> None:
 def look(site: Site, client: Client, tmp_path: Path) -> Look:
     store = Store(tmp_path / "entrepot" / "captures")
     fetch = recognise.Fetcher(client, store, now=NOW, folder=tmp_path)
-    return lambda path: recognise.recognise(
-        path if path.startswith("http") else site.url(path), fetch
-    )
+    return lambda path: recognise.recognise(site.url(path) if path.startswith("/") else path, fetch)
 
 
 @pytest.fixture
@@ -462,6 +460,32 @@ class TestManners:
         assert kept["source_id"] == recognise.JOURNAL_ID
         assert store.read(kept["empreinte"]).startswith(b"nom,ville")
         assert store.last_complete("liste") is None
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            markup("<a href='http://['>x</a><iframe src='http://[/map/m_1'></iframe>"),
+            b'{"query": {"allcategories": [{"category": "A", "pages": "beaucoup"}, 3]}}',
+            b'{"topic_list": {"topics": [{"id": []}, 3, null]}}',
+            b"[[[[1]]]]",
+            b"<rss>",
+            b"PK\x03\x04....",
+            b"",
+        ],
+    )
+    @pytest.mark.parametrize("path", ["/x", "/api.php", "/datasets/x", "/latest"])
+    def test_no_answer_is_an_error_of_the_program(
+        self, body: bytes, path: str, site: Site, look: Look
+    ):
+        for served in (path, "/latest.json", "/api/1/datasets/x/"):
+            serve(site, served, body, "text/plain")
+        assert look(path).proposals == ()
+
+    def test_an_address_that_is_none_is_told(self, look: Look):
+        for text in ("http://[", "https://", "ftp://exemple.fr/l.csv", "absent.csv"):
+            found = look(text)
+            assert found.proposals == ()
+            assert found.tried
 
     def test_a_page_that_is_not_what_it_says_is_told(self, site: Site, look: Look):
         serve(site, "/api/elements.json", b'{"erreur": "fermee"}')

@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -172,22 +172,30 @@ class _Probe:
 def recognise(url: str, fetch: Fetch) -> Recognition:
     """What an address may be harvested as. Never raises for what a site answers."""
     probe = _Probe(fetch)
-    proposals = _tried(probe, _by_address(url))
+    proposals = list(_guarded(probe, url, _tried(probe, url)))
     if not proposals and (page := probe.get(url)) is not None:
-        try:
-            proposals = list(itertools.islice(_by_content(probe, page), MAX_PROPOSALS))
-        except PayloadError as error:
-            probe.tried.append(f"{url} : illisible : {error}")
+        found = _guarded(probe, url, _by_content(probe, page))
+        proposals = list(itertools.islice(found, MAX_PROPOSALS))
     distinct = {(p.platform, p.url, str(p.options)): p for p in reversed(proposals)}
     return Recognition(url, tuple(reversed(distinct.values())), tuple(probe.tried))
 
 
-def _tried(probe: _Probe, guesses: Iterable[_Guess]) -> list[Proposal]:
-    """The guesses that hold; the first of those that the same address may be ends the search."""
-    for guess in guesses:
-        if found := list(itertools.islice(_verified(probe, guess), MAX_PROPOSALS)):
-            return found
-    return []
+def _guarded(probe: _Probe, url: str, found: Iterator[Proposal]) -> Iterator[Proposal]:
+    """What is found until an answer of a shape that nobody expects, which is told."""
+    try:
+        yield from found
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        reason = str(error) if isinstance(error, PayloadError) else type(error).__name__
+        probe.tried.append(f"{url} : d’une forme inattendue : {reason}")
+
+
+def _tried(probe: _Probe, url: str) -> Iterator[Proposal]:
+    """What the address alone hints at; the first platform that holds ends the search."""
+    for guess in _by_address(url):
+        attempt = _guarded(probe, guess.url, _verified(probe, guess))
+        if found := list(itertools.islice(attempt, MAX_PROPOSALS)):
+            yield from found
+            return
 
 
 # By the address alone
@@ -936,7 +944,7 @@ def _by_markup(probe: _Probe, page: Page) -> Iterator[Proposal]:
     stated = _licence(str(link["href"])) if link else None
     seen = False
     for guess in _markup_guesses(soup, page, known):
-        for found in _verified(probe, guess):
+        for found in _guarded(probe, guess.url, _verified(probe, guess)):
             seen = True
             yield replace(found, licence=found.licence or stated, title=found.title or title)
         if seen and guess.platform not in {"wordpress", "flux"}:
@@ -1010,8 +1018,8 @@ def _wordpress_api(soup: BeautifulSoup, page: Page) -> str | None:
 
 def _embedded(soup: BeautifulSoup, page: Page, known: Mapping[str, Any]) -> Iterator[_Guess]:
     """Maps in a frame, links to an API or to a file of data."""
-    frames = [str(frame["src"]) for frame in soup.select("iframe[src]")]
-    links = [str(link["href"]) for link in soup.select("a[href]")]
+    frames = [str(f["src"]) for f in soup.select("iframe[src]") if _is_address(str(f["src"]))]
+    links = [str(a["href"]) for a in soup.select("a[href]") if _is_address(str(a["href"]))]
     guesses = 0
     for address in [*frames, *links]:
         url = urljoin(page.url, address)
@@ -1028,6 +1036,13 @@ def _embedded(soup: BeautifulSoup, page: Page, known: Mapping[str, Any]) -> Iter
             break
     for url in list(dict.fromkeys(urljoin(page.url, a) for a in links if _FILE.search(a)))[:2]:
         yield _Guess("fichier", url, "un fichier lié par la page", {}, known)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(urlsplit(text).path or urlsplit(text).query)
+    except ValueError:
+        return False
 
 
 _FILE = re.compile(r"(?i)\.(?:geojson|csv|tsv|xlsx|ods)(?:$|\?)")
