@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full test-spark check format lock serve bench-matching benchmark clean
+.PHONY: help run test test-full test-spark check format lock serve bench-matching bench-harvest benchmark clean
 
 help: ## liste les commandes
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ serve: $(VENV)/.runtime ## sert la dernière version publiée
 
 bench-matching: $(BENCH)/.bench ## compare les moteurs de rapprochement (SETS="--count 10000 100000")
 	@$(BENCH)/bin/python -m benchmarks.matching $(SETS) --write
+
+bench-harvest: $(VENV)/.dev ## mesure deux grandes moissons et écrit benchmarks/moisson.md
+	@$(BIN)/python -m benchmarks.harvest
 
 benchmark: $(VENV)/.dev ## mesure chaque étape et écrit benchmarks/resultats.md
 	@$(BIN)/python -m benchmarks.stages
