@@ -227,10 +227,12 @@ def test_a_child_that_cannot_start_is_a_fault_of_the_machine(keep: Any) -> None:
 
 
 ORPHAN = """
-import sys
+import signal, sys
 from lowtech_data.extract.bounded import Reader
 from tests.extract.support import make_page, make_source
 
+# Shells start what runs in the background deaf to Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 source = make_source(sys.argv[1], limites={"lecture_s": 600})
 Reader("tests.extract.hostile_platforms:PLATFORMS").follow(source, make_page("x"))
 """

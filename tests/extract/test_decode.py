@@ -167,9 +167,9 @@ class TestHtml:
         ids=["nested", "comments", "attributes", "sections", "tables"],
     )
     def test_hostile_markup_is_read_in_bounded_time(self, body: str) -> None:
-        start = time.monotonic()
+        start = time.process_time()
         read_html(make_page(body))
-        assert time.monotonic() - start < 5
+        assert time.process_time() - start < 5
 
     def test_too_many_tags_are_refused(self) -> None:
         with pytest.raises(PayloadError, match="300000 balises"):

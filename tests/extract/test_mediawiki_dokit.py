@@ -273,11 +273,11 @@ def test_no_wikitext_breaks_the_reader(text: str) -> None:
 
 @pytest.mark.parametrize("mark", ["{{", "[[a|", "[http://a", "'", "<", "<!--", "⧼a-"])
 def test_hostile_wikitext_is_read_in_bounded_time(mark: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     item = {
         "pageid": 1,
         "title": "T",
         "revisions": [{"content": "{{Tuto Details|Description=" + mark * 50_000 + "}}" * 50_001}],
     }
     run(wiki(), make_page(json.dumps({"query": {"pages": [item]}}), url=API))
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5

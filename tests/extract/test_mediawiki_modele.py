@@ -115,9 +115,9 @@ def test_a_call_is_found_after_any_text_that_opens_none(text: str) -> None:
 )
 @pytest.mark.parametrize("end", ["", "}}", "]]"])
 def test_hostile_wikitext_is_read_in_bounded_time(text: str, end: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     template_calls(text * 50_000 + end * 50_000)
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_the_category_must_be_named() -> None:
