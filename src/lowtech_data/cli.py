@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
-    from lowtech_data.enrich import Report, ServiceClient
+    from lowtech_data import capture
+    from lowtech_data.enrich import Report
     from lowtech_data.preview import Preview
     from lowtech_data.quality.reports import Refusal
     from lowtech_data.snapshot import Outcome
@@ -398,15 +399,14 @@ def sources_check(
 
 def _live(registry: Registry, wanted: Sequence[str], warehouse: Warehouse) -> None:
     """A table of what differs, source by source, as the answers come."""
-    from lowtech_data import capture, live
+    from lowtech_data import live
 
     chosen = registry.only(wanted).sources if wanted else live.on_the_web(registry)
-    networks = [ip_network(text) for text in ALLOWED_NETWORKS]
     now = datetime.now(UTC).replace(microsecond=0)
     differing = []
     with (
         warehouse.writing("lowtech sources check --live", now),
-        closing(capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)) as client,
+        closing(_polite_client()) as client,
     ):
         for source in chosen:
             report = live.check(source, registry, warehouse, client, now=now)
@@ -445,10 +445,7 @@ def sources_add(
     """
     from lowtech_data import capture, recognise
 
-    networks = [ip_network(text) for text in ALLOWED_NETWORKS]
-    with closing(
-        capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)
-    ) as client:
+    with closing(_polite_client()) as client:
         fetch = recognise.Fetcher(
             client,
             capture.Store(Warehouse(warehouse).captures),
@@ -496,13 +493,10 @@ def sources_preview(
 
     L’effet est celui du bloc tel qu’il est écrit, face aux dernières fiches connues de la source.
     """
-    from lowtech_data import capture, preview
+    from lowtech_data import preview
 
     registry = load_registry(sources)
-    networks = [ip_network(text) for text in ALLOWED_NETWORKS]
-    with closing(
-        capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)
-    ) as client:
+    with closing(_polite_client()) as client:
         found = preview.preview(
             registry[source_id],
             registry,
@@ -862,7 +856,7 @@ def enrich_addresses(
 
     place = Warehouse(warehouse)
     fiches = enrich.present_fiches(place)
-    with enrich.held(place), closing(_service_client()) as client:
+    with enrich.held(place), closing(_polite_client()) as client:
         cache = addresses.open_cache(place)
         report = addresses.ask(
             fiches, cache, client,
@@ -890,7 +884,7 @@ def enrich_companies(
 
     place = Warehouse(warehouse)
     fiches = enrich.present_fiches(place)
-    with enrich.held(place), closing(_service_client()) as client:
+    with enrich.held(place), closing(_polite_client()) as client:
         cache = companies.open_cache(place)
         report = companies.ask(
             fiches, cache, client,
@@ -918,7 +912,7 @@ def enrich_links(warehouse: WarehouseOption = WAREHOUSE, maximum: MaxOption = 50
     with enrich.held(place):
         cache = links.open_cache(place)
         report = links.check(
-            fiches, cache, _service_client,
+            fiches, cache, _polite_client,
             today=datetime.now(UTC).date(), maximum=maximum, is_online=enrich.is_online,
         )  # fmt: skip
     _enriched("lien", report, links.LABELS)
@@ -928,11 +922,12 @@ def enrich_links(warehouse: WarehouseOption = WAREHOUSE, maximum: MaxOption = 50
             out.print(escape(f"· {row['source_id']}:{row['cle_source']} : mort, {said}"))
 
 
-def _service_client() -> ServiceClient:
-    from lowtech_data.enrich import ServiceClient
+def _polite_client() -> capture.Client:
+    """What asks the sites and the services, in the name of whoever runs the command."""
+    from lowtech_data import capture
 
     networks = [ip_network(text) for text in ALLOWED_NETWORKS]
-    return ServiceClient(contact=CONTACT or NO_CONTACT, allowed_networks=networks)
+    return capture.Client(contact=CONTACT or NO_CONTACT, allowed_networks=networks)
 
 
 def _enriched(noun: str, report: Report, labels: Mapping[str, str]) -> None:

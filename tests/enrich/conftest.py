@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lowtech_data.enrich.service import FICHE_COLUMNS, ServiceClient
+from lowtech_data.capture import Client
+from lowtech_data.enrich.service import FICHE_COLUMNS
 from tests.capture.conftest import LOOPBACK, FakeTime, to_loopback
 
 Answer = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, dict[str, str], bytes]]
@@ -87,9 +88,7 @@ def time_() -> FakeTime:
     return FakeTime()
 
 
-def a_client(
-    time_: FakeTime, resolve: Any = to_loopback, kind: type[ServiceClient] = ServiceClient
-) -> ServiceClient:
+def a_client(time_: FakeTime, resolve: Any = to_loopback, kind: type[Client] = Client) -> Client:
     return kind(
         contact="https://exemple.test/contact",
         allowed_networks=[LOOPBACK],
@@ -101,7 +100,7 @@ def a_client(
 
 
 @pytest.fixture
-def client(time_: FakeTime) -> Iterator[ServiceClient]:
+def client(time_: FakeTime) -> Iterator[Client]:
     client = a_client(time_)
     yield client
     client.close()

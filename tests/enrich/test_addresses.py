@@ -17,8 +17,9 @@ import duckdb
 import pytest
 
 from lowtech_data import reference
+from lowtech_data.capture import Client
 from lowtech_data.capture.http import MAX_RETRY_AFTER_S
-from lowtech_data.enrich import EnrichmentError, ServiceClient, addresses
+from lowtech_data.enrich import EnrichmentError, addresses
 from lowtech_data.enrich.addresses import POSITION_SCHEMA, SCHEMA, SCORES, Question, judge
 from lowtech_data.enrich.cache import Cache
 from tests.capture.conftest import FakeTime
@@ -140,7 +141,7 @@ def a_cache(tmp_path: Path) -> Cache:
 
 
 def test_what_is_answered_is_kept_and_not_asked_again(
-    service: Service, client: ServiceClient, tmp_path: Path
+    service: Service, client: Client, tmp_path: Path
 ):
     service.answers["/csv"] = geocoder
     table = fiches(PLACE, PLACE, PLACE | {"adresse": "9 rue Inconnue"})
@@ -165,7 +166,7 @@ def test_what_is_answered_is_kept_and_not_asked_again(
     assert len(service.asked) == 1
 
 
-def test_nothing_but_addresses_is_sent(service: Service, client: ServiceClient, tmp_path: Path):
+def test_nothing_but_addresses_is_sent(service: Service, client: Client, tmp_path: Path):
     service.answers["/csv"] = geocoder
     table = fiches(PLACE | {"nom": "Chez Quenneville", "cle_source": "quenneville-1"})
     addresses.ask(
@@ -178,7 +179,7 @@ def test_nothing_but_addresses_is_sent(service: Service, client: ServiceClient, 
 
 
 def test_the_cache_holds_neither_addresses_nor_names(
-    service: Service, client: ServiceClient, tmp_path: Path
+    service: Service, client: Client, tmp_path: Path
 ):
     service.answers["/csv"] = geocoder
     cache = a_cache(tmp_path)
@@ -191,7 +192,7 @@ def test_the_cache_holds_neither_addresses_nor_names(
 
 
 def test_a_pass_cut_short_keeps_the_batches_that_came(
-    service: Service, client: ServiceClient, tmp_path: Path
+    service: Service, client: Client, tmp_path: Path
 ):
     calls = []
 
@@ -215,7 +216,7 @@ def test_an_interrupted_pass_keeps_the_batches_that_came(
 ):
     service.answers["/csv"] = geocoder
 
-    class Interrupted(ServiceClient):
+    class Interrupted(Client):
         sent = 0
 
         def post(self, *args: Any, **kwargs: Any) -> bytes:
@@ -235,7 +236,7 @@ def test_an_interrupted_pass_keeps_the_batches_that_came(
 
 
 def test_an_overloaded_service_gets_the_rest_that_it_asks_for(
-    service: Service, client: ServiceClient, tmp_path: Path, time_: FakeTime
+    service: Service, client: Client, tmp_path: Path, time_: FakeTime
 ):
     calls = []
 
@@ -250,7 +251,7 @@ def test_an_overloaded_service_gets_the_rest_that_it_asks_for(
 
 
 def test_a_service_that_asks_for_too_long_a_rest_is_left(
-    service: Service, client: ServiceClient, tmp_path: Path, time_: FakeTime
+    service: Service, client: Client, tmp_path: Path, time_: FakeTime
 ):
     service.answers["/csv"] = always(429, Retry_After=str(int(MAX_RETRY_AFTER_S) + 1))
     ask = {"today": TODAY, "maximum": 10, "url": service.url("/csv")}
@@ -272,7 +273,7 @@ def test_a_service_that_asks_for_too_long_a_rest_is_left(
     ],
 )
 def test_an_answer_in_another_shape_is_not_kept(
-    service: Service, client: ServiceClient, tmp_path: Path, body: bytes, reason: str
+    service: Service, client: Client, tmp_path: Path, body: bytes, reason: str
 ):
     service.answers["/csv"] = always(200, body)
     report = addresses.ask(

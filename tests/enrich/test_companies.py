@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lowtech_data.enrich import EnrichmentError, ServiceClient, companies
+from lowtech_data.capture import Client
+from lowtech_data.enrich import EnrichmentError, companies
 from lowtech_data.enrich.cache import Cache
 from lowtech_data.enrich.companies import SCHEMA, STATE_SCHEMA, Question, read
 from tests.capture.conftest import FakeTime
@@ -179,7 +180,7 @@ def a_cache(tmp_path: Path) -> Cache:
 
 
 def test_no_person_reaches_the_cache_or_the_logs(
-    service: Service, client: ServiceClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    service: Service, client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     service.answers["/search"] = always(200, answer(body(MOVED, siege=SEAT)))
     table = fiches({"siret": SIRET}, {"siret": OTHER})
@@ -199,7 +200,7 @@ def test_no_person_reaches_the_cache_or_the_logs(
 
 
 def test_one_at_a_time_and_slower_than_the_service_allows(
-    service: Service, client: ServiceClient, tmp_path: Path, time_: FakeTime
+    service: Service, client: Client, tmp_path: Path, time_: FakeTime
 ):
     service.answers["/search"] = always(200, answer(body()))
     table = fiches(*({"siret": f"1234567820{n:04d}"} for n in range(10)))
@@ -216,7 +217,7 @@ def test_one_at_a_time_and_slower_than_the_service_allows(
     assert "exemple.test/contact" in service.headers[0]["User-Agent"]
 
 
-def test_answers_hold_for_a_month(service: Service, client: ServiceClient, tmp_path: Path):
+def test_answers_hold_for_a_month(service: Service, client: Client, tmp_path: Path):
     service.answers["/search"] = always(200, answer(body()))
     table = fiches({"siret": SIRET}, {"siret": OTHER})
     companies.ask(
@@ -229,7 +230,7 @@ def test_answers_hold_for_a_month(service: Service, client: ServiceClient, tmp_p
 
 
 def test_an_overloaded_service_gets_the_rest_that_it_asks_for(
-    service: Service, client: ServiceClient, tmp_path: Path, time_: FakeTime
+    service: Service, client: Client, tmp_path: Path, time_: FakeTime
 ):
     calls: list[int] = []
 
@@ -244,7 +245,7 @@ def test_an_overloaded_service_gets_the_rest_that_it_asks_for(
 
 
 def test_one_odd_question_does_not_stop_the_others_but_a_changed_service_does(
-    service: Service, client: ServiceClient, tmp_path: Path
+    service: Service, client: Client, tmp_path: Path
 ):
     table = fiches(*({"siret": f"1234567820{n:04d}"} for n in range(10)))
     calls: list[int] = []
@@ -267,7 +268,7 @@ def test_one_odd_question_does_not_stop_the_others_but_a_changed_service_does(
 def test_an_interrupted_pass_keeps_what_came(service: Service, tmp_path: Path, time_: FakeTime):
     service.answers["/search"] = always(200, answer(body()))
 
-    class Interrupted(ServiceClient):
+    class Interrupted(Client):
         asked = 0
 
         def get(self, *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowtech_data.enrich import ServiceClient, is_online, links
+from lowtech_data.capture import Client
+from lowtech_data.enrich import is_online, links
 from lowtech_data.enrich.cache import Cache
 from lowtech_data.enrich.links import MIN_SPREAD, SCHEMA, Link, Look, Seen, State, after, look_at
 from tests.capture.conftest import FakeTime, to_loopback
@@ -85,7 +86,7 @@ def test_the_same_look_twice_a_day_is_one(looks: list[tuple[int, Look]]):
     assert story(*ordered) == story(*(look for look in ordered for _ in range(2)))
 
 
-def seen(client: ServiceClient, url: str) -> tuple[str, str]:
+def seen(client: Client, url: str) -> tuple[str, str]:
     look = look_at(url, client)
     return look.seen.value, str(look.cause)
 
@@ -104,7 +105,7 @@ def seen(client: ServiceClient, url: str) -> tuple[str, str]:
         (429, "non_verifiable"),
     ],
 )
-def test_what_a_status_shows(service: Service, client: ServiceClient, status: int, expected: str):
+def test_what_a_status_shows(service: Service, client: Client, status: int, expected: str):
     service.answers["/"] = always(status)
     assert seen(client, service.url()) == (expected, str(status))
     methods = [method for method, _ in service.requests()]
@@ -113,7 +114,7 @@ def test_what_a_status_shows(service: Service, client: ServiceClient, status: in
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_site_that_asks_for_a_rest_gets_it(
-    service: Service, client: ServiceClient, time_: FakeTime, status: int
+    service: Service, client: Client, time_: FakeTime, status: int
 ):
     service.answers["/"] = always(status, Retry_After="30")
     seen(client, service.url())
@@ -126,7 +127,7 @@ def test_a_site_that_asks_for_a_rest_gets_it(
 
 @pytest.mark.parametrize("refusal", [404, 405, 403, 501])
 def test_a_server_that_refuses_heads_is_asked_for_the_page(
-    service: Service, client: ServiceClient, refusal: int
+    service: Service, client: Client, refusal: int
 ):
     service.answers["/"] = lambda handler, sent: (
         (refusal, {}, b"") if handler.command == "HEAD" else (200, {}, b"<html>")
@@ -134,40 +135,38 @@ def test_a_server_that_refuses_heads_is_asked_for_the_page(
     assert seen(client, service.url()) == ("vivant", "200")
 
 
-def test_redirects_are_followed_within_the_site(service: Service, client: ServiceClient):
+def test_redirects_are_followed_within_the_site(service: Service, client: Client):
     service.answers["/"] = always(301, Location=service.url("/accueil", "www.service.test"))
     service.answers["/accueil"] = always(200)
     assert seen(client, service.url()) == ("vivant", "200")
 
 
-def test_another_site_is_not_followed(service: Service, client: ServiceClient):
+def test_another_site_is_not_followed(service: Service, client: Client):
     service.answers["/"] = always(302, Location=service.url("/vente", "domaine-a-vendre.test"))
     service.answers["/vente"] = always(200)
     assert seen(client, service.url()) == ("non_verifiable", "autre_site")
     assert not service.requests("/vente")
 
 
-def test_a_name_whose_robots_txt_leads_elsewhere_is_not_followed(
-    service: Service, client: ServiceClient
-):
+def test_a_name_whose_robots_txt_leads_elsewhere_is_not_followed(service: Service, client: Client):
     service.answers["/robots.txt"] = always(302, Location=service.url("/", "a-vendre.test"))
     assert seen(client, service.url()) == ("non_verifiable", "autre_site")
     assert not service.requests()
 
 
-def test_a_site_that_redirects_for_ever_is_left(service: Service, client: ServiceClient):
+def test_a_site_that_redirects_for_ever_is_left(service: Service, client: Client):
     service.answers["/"] = always(302, Location="/")
     assert seen(client, service.url()) == ("non_verifiable", "redirection")
     assert len(service.requests()) <= 2 * (links.MAX_REDIRECTS + 1)
 
 
-def test_robots_are_obeyed(service: Service, client: ServiceClient):
+def test_robots_are_obeyed(service: Service, client: Client):
     service.answers["/robots.txt"] = always(200, b"User-agent: *\nDisallow: /prive")
     assert seen(client, service.url("/prive")) == ("non_verifiable", "robots")
     assert not service.requests()
 
 
-def test_a_site_whose_robots_txt_fails_is_broken(service: Service, client: ServiceClient):
+def test_a_site_whose_robots_txt_fails_is_broken(service: Service, client: Client):
     service.answers["/robots.txt"] = always(503)
     assert seen(client, service.url()) == ("en_panne", "503")
 
@@ -185,7 +184,7 @@ def test_a_silent_server_is_broken(
     assert seen(a_client(time_), service.url()) == ("en_panne", "delai")
 
 
-def test_a_closed_port_is_broken(client: ServiceClient):
+def test_a_closed_port_is_broken(client: Client):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -214,7 +213,7 @@ def test_private_addresses_are_not_contacted(service: Service, time_: FakeTime):
 @pytest.mark.parametrize(
     "url", ["ftp://service.test/", "http://", "pas une adresse", "http://[::1/"]
 )
-def test_an_address_that_is_none_is_left_to_people(client: ServiceClient, url: str):
+def test_an_address_that_is_none_is_left_to_people(client: Client, url: str):
     assert seen(client, url) == ("non_verifiable", "adresse")
 
 
@@ -286,7 +285,7 @@ def test_an_interrupted_pass_keeps_what_was_seen(service: Service, tmp_path: Pat
     def stop(handler: Any, sent: bytes) -> Any:
         raise AssertionError("n’est pas demandé")
 
-    class Interrupted(ServiceClient):
+    class Interrupted(Client):
         def look(self, site: Any, url: str, method: str) -> Any:
             if url.endswith("/c"):
                 raise KeyboardInterrupt

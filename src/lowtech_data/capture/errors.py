@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from http import HTTPStatus
 
 SHOWN_CHARACTERS = 200
 """A hostile address or header must not fill a log."""
@@ -46,14 +47,19 @@ class FailureKind(StrEnum):
 class CaptureError(Exception):
     """A capture that failed. The message is for stewards: where, what was found, what to do."""
 
-    def __init__(self, kind: FailureKind, message: str, *, gone: bool = False) -> None:
-        """State the failure: `kind` for machines, `message` for people; `gone` when the server says
-        that there is no such page (any more).
+    def __init__(self, kind: FailureKind, message: str, *, status: int | None = None) -> None:
+        """State the failure: `kind` for machines, `message` for people, and the HTTP status if one
+        was answered that is no success.
         """
         super().__init__(message)
         self.kind = kind
         self.message = message
-        self.gone = gone
+        self.status = status
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server says that there is no such page (any more)."""
+        return self.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
 def shown(text: str) -> str:

@@ -19,6 +19,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -66,7 +67,6 @@ logging.getLogger("urllib3").setLevel(logging.INFO)
 _PRINTABLE_ASCII = "".join(map(chr, range(0x20, 0x7F)))
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
-_GONE = frozenset({http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,8 @@ class Client:
         Raises `CaptureError` when it was not obtained, after retries where they make sense.
         """
         headers = {"Accept": request.accept, **(previous.headers if previous else {})}
-        with self._answer(source, request.url, headers) as (response, target, verdict):
+        asked = requests.Request("GET", request.url, headers)
+        with self._answer(source, asked) as (response, target, verdict):
             if response.status_code == http.HTTPStatus.NOT_MODIFIED and not (
                 previous and previous.headers
             ):
@@ -194,6 +195,41 @@ class Client:
                 chunks=lambda: session.body(response, target.url, source.limites.octets),
             )
 
+    def post(
+        self, service: Source, fields: Sequence[tuple[str, str]], name: str, content: bytes
+    ) -> bytes:
+        """Send a form with one CSV file, `name`, to the `url` of a service that is made for it;
+        returns the body of its answer. Retries as `get` does; robots.txt speaks of pages and is not
+        read. Raises `CaptureError`.
+        """
+        form = requests.Request(
+            "POST",
+            service.url,
+            {"Accept": "text/csv"},
+            data=list(fields),
+            files={"data": (name, content, "text/csv")},
+        )
+        with self._answer(service, form, obey_robots=False) as (response, target, _):
+            body = self._session(service).body(response, target.url, service.limites.octets)
+            return b"".join(body)
+
+    def look(self, site: Source, url: str, method: str) -> tuple[int, str | None]:
+        """The status that an address answers, and where it sends on to; no body is read.
+
+        Asked once, if robots.txt allows it; redirects are not followed. Raises `CaptureError`.
+        """
+        target = declared_target(site, url)
+        rules = self._allowed_by_robots(site, target)
+        pause = max(site.limites.pause_s, rules.crawl_delay)
+        asked = requests.Request(method, target.url, {"Accept": "text/html, */*;q=0.5"})
+        try:
+            with self._exchange(site, target, asked, pause) as response:
+                if _is_passing(response.status_code):
+                    self._rest(target, response, 1)
+                return response.status_code, response.headers.get("Location")
+        except _ConnectionFailedError as failure:
+            raise failure.error from failure
+
     def close(self) -> None:
         """Close every connection."""
         for session in self._sessions.values():
@@ -201,10 +237,10 @@ class Client:
 
     @contextmanager
     def _answer(
-        self, source: Source, url: str, headers: dict[str, str], *, obey_robots: bool = True
+        self, source: Source, asked: requests.Request, *, obey_robots: bool = True
     ) -> Iterator[tuple[requests.Response, Target, str]]:
         """The first response that is neither a redirect nor an overload: 200 or 304."""
-        target, redirects, tries, verdict = declared_target(source, url), 0, 1, ""
+        target, redirects, tries, verdict = declared_target(source, asked.url), 0, 1, ""
         while True:
             pause = source.limites.pause_s
             if obey_robots:
@@ -212,7 +248,7 @@ class Client:
                 verdict = rules.verdict
                 pause = max(pause, rules.crawl_delay)
             try:
-                with self._exchange(source, target, headers, pause) as response:
+                with self._exchange(source, target, asked, pause) as response:
                     status = response.status_code
                     if status in {http.HTTPStatus.OK, http.HTTPStatus.NOT_MODIFIED}:
                         yield response, target, verdict
@@ -233,15 +269,14 @@ class Client:
 
     @contextmanager
     def _exchange(
-        self, source: Source, target: Target, headers: dict[str, str], pause: float
+        self, source: Source, target: Target, asked: requests.Request, pause: float
     ) -> Iterator[requests.Response]:
         """One request and the head of its response, when it is the host's turn."""
+        request = copy(asked)
+        request.url = target.url
         session = self._session(source)
         seconds = source.limites.delai_s
-        with (
-            self._turn(target, pause),
-            closing(session.send(target.url, headers, seconds)) as response,
-        ):
+        with self._turn(target, pause), closing(session.send(request, seconds)) as response:
             yield response
 
     @contextmanager
@@ -307,19 +342,20 @@ class Client:
         """RFC 9309 §2.3.1: 4xx is no rules; a failure is a refusal, and is not remembered."""
         url = urljoin(target.url, "/robots.txt")
         try:
-            with self._answer(source, url, {"Accept": "text/plain"}, obey_robots=False) as answer:
-                response, _, _ = answer
+            asked = requests.Request("GET", url, {"Accept": "text/plain"})
+            with self._answer(source, asked, obey_robots=False) as (response, _, _):
                 if response.status_code != http.HTTPStatus.OK:
                     raise _bad_status(target, response, 1)
                 body = self._session(source).head_of_body(response, url, robots_txt.MAX_BYTES)
-        except _StatusError as error:
-            if 400 <= error.status < 500 and error.status != _TOO_MANY_REQUESTS:
-                return robots_txt.Robots(None, self.clock())
-            raise CaptureError(
-                FailureKind.ROBOTS,
-                f"{error.message} ; sans robots.txt lisible, rien n’est demandé à {target.host}",
-            ) from error
         except CaptureError as error:
+            if error.status:
+                if 400 <= error.status < 500 and error.status != _TOO_MANY_REQUESTS:
+                    return robots_txt.Robots(None, self.clock())
+                raise CaptureError(
+                    FailureKind.ROBOTS,
+                    f"{error.message} ; sans robots.txt lisible, rien n’est demandé à"
+                    f" {target.host}",
+                ) from error
             if error.kind in {FailureKind.REDIRECT, FailureKind.STATUS}:
                 raise CaptureError(FailureKind.ROBOTS, error.message) from error
             raise
@@ -345,14 +381,6 @@ class Client:
                 "une exception est revue chaque année, mettre une date plus proche",
             )
         return _Pin(read_target(source.url).host, source.tls, today > source.tls.jusqu_au)
-
-
-class _StatusError(CaptureError):
-    """A final status that is not a success."""
-
-    def __init__(self, kind: FailureKind, message: str, status: int) -> None:
-        super().__init__(kind, message, gone=status in _GONE)
-        self.status = status
 
 
 class _ConnectionFailedError(Exception):
@@ -549,9 +577,10 @@ class _Session:
     def close(self) -> None:
         self._requests.close()
 
-    def send(self, url: str, headers: dict[str, str], seconds: float) -> requests.Response:
+    def send(self, asked: requests.Request, seconds: float) -> requests.Response:
         """The head of one response. Raises `_ConnectionFailedError` when another try may do."""
-        prepared = self._requests.prepare_request(requests.Request("GET", url, headers))
+        url = asked.url
+        prepared = self._requests.prepare_request(asked)
         self._line.start(seconds)
         try:
             response = self._requests.send(
@@ -784,7 +813,7 @@ def _is_passing(status: int) -> bool:
     return status == _TOO_MANY_REQUESTS or status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _bad_status(target: Target, response: requests.Response, tries: int) -> _StatusError:
+def _bad_status(target: Target, response: requests.Response, tries: int) -> CaptureError:
     status = response.status_code
     kind, advice = FailureKind.STATUS, "vérifier l’adresse de la source"
     if status in {_TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE}:
@@ -793,10 +822,11 @@ def _bad_status(target: Target, response: requests.Response, tries: int) -> _Sta
         advice = "panne du site : attendre, puis prévenir l’éditeur"
     elif status in {http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN}:
         advice = "l’accès est refusé : demander l’accord de l’éditeur"
-    elif status in _GONE:
+    elif status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE}:
         advice = "la liste a été déplacée ou retirée : chercher sa nouvelle adresse"
     tried = f" après {tries} essais" if tries > 1 else ""
-    return _StatusError(kind, f"{shown(target.url)} : HTTP {status}{tried} ; {advice}", status)
+    message = f"{shown(target.url)} : HTTP {status}{tried} ; {advice}"
+    return CaptureError(kind, message, status=status)
 
 
 def _retry_after(response: requests.Response) -> float | None:

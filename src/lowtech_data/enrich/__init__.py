@@ -6,6 +6,6 @@ pass says so and leaves everything as it was.
 """
 
 from lowtech_data.enrich.cache import EnrichmentError, held
-from lowtech_data.enrich.service import Report, ServiceClient, is_online, present_fiches
+from lowtech_data.enrich.service import Report, is_online, present_fiches
 
-__all__ = ["EnrichmentError", "Report", "ServiceClient", "held", "is_online", "present_fiches"]
+__all__ = ["EnrichmentError", "Report", "held", "is_online", "present_fiches"]

@@ -23,8 +23,9 @@ import pyarrow as pa
 
 from lowtech_data import reference
 from lowtech_data.capture import CaptureError
+from lowtech_data.capture.http import Client
 from lowtech_data.enrich.cache import Cache, EnrichmentError, digest, folder
-from lowtech_data.enrich.service import Report, ServiceClient, is_fresh, service, text_of
+from lowtech_data.enrich.service import Report, is_fresh, service, text_of
 from lowtech_data.folding import fold
 from lowtech_data.normalise.name import GIVEN_NAMES
 from lowtech_data.reference import position
@@ -199,7 +200,7 @@ def open_cache(warehouse: Warehouse) -> Cache:
 def ask(
     fiches: pa.Table,
     cache: Cache,
-    client: ServiceClient,
+    client: Client,
     *,
     today: date,
     maximum: int,
@@ -291,7 +292,7 @@ def _row(question: Question, verdict: Verdict, today: date) -> dict[str, Any]:
 
 
 def _answers(
-    client: ServiceClient, to: Source, asked: Sequence[Question]
+    client: Client, to: Source, asked: Sequence[Question]
 ) -> Iterator[tuple[Question, dict[str, str]]]:
     """Each question with its answer; those that the service left out are asked another time."""
     sent = io.StringIO()

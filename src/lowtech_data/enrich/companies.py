@@ -21,8 +21,9 @@ from urllib.parse import urlencode
 import pyarrow as pa
 
 from lowtech_data.capture import CaptureError, FailureKind
+from lowtech_data.capture.http import Client
 from lowtech_data.enrich.cache import Cache, EnrichmentError, digest, folder
-from lowtech_data.enrich.service import Report, ServiceClient, is_fresh, service, status_of, text_of
+from lowtech_data.enrich.service import Report, is_fresh, service, status_of, text_of
 from lowtech_data.extract.base import Request
 from lowtech_data.folding import fold
 from lowtech_data.normalise.name import GIVEN_NAMES
@@ -153,7 +154,7 @@ def open_cache(warehouse: Warehouse) -> Cache:
 def ask(
     fiches: pa.Table,
     cache: Cache,
-    client: ServiceClient,
+    client: Client,
     *,
     today: date,
     maximum: int,
@@ -245,7 +246,7 @@ def _due(fiches: pa.Table, cache: Cache, today: date) -> list[Question]:
     return [waiting[key] for key in sorted(waiting)]
 
 
-def _answer(client: ServiceClient, to: Source, question: Question) -> bytes:
+def _answer(client: Client, to: Source, question: Question) -> bytes:
     url = f"{to.url}?{urlencode(question.parameters)}"
     with client.get(to, Request(url, "application/json")) as reply:
         return b"".join(reply.chunks())

@@ -23,8 +23,9 @@ import pyarrow as pa
 
 from lowtech_data.capture import CaptureError, FailureKind
 from lowtech_data.capture.address import Target, read_target
+from lowtech_data.capture.http import Client
 from lowtech_data.enrich.cache import Cache, folder
-from lowtech_data.enrich.service import Report, ServiceClient, is_fresh, service, status_of
+from lowtech_data.enrich.service import Report, is_fresh, service, status_of
 from lowtech_data.warehouse import Warehouse
 
 MIN_FAILURES = 3
@@ -162,7 +163,7 @@ def _is_lasting(days: tuple[date, ...]) -> bool:
     return len(set(days)) >= MIN_FAILURES and max(days) - min(days) >= MIN_SPREAD
 
 
-def look_at(url: str, client: ServiceClient) -> Look:
+def look_at(url: str, client: Client) -> Look:
     """Ask an address for its head, then for itself when that was no success.
 
     Redirects are followed within the site alone (with or without `www.`, to https or not).
@@ -185,7 +186,7 @@ def open_cache(warehouse: Warehouse) -> Cache:
 def check(
     fiches: pa.Table,
     cache: Cache,
-    open_client: Callable[[], ServiceClient],
+    open_client: Callable[[], Client],
     *,
     today: date,
     maximum: int,
@@ -253,7 +254,7 @@ def _bare(host: str) -> str:
     return host.removeprefix("www.")
 
 
-def _follow(url: str, client: ServiceClient, method: str) -> Look:
+def _follow(url: str, client: Client, method: str) -> Look:
     first = read_target(url)
     own = _bare(first.host)
     name = f"lien_{hashlib.sha256(own.encode()).hexdigest()[:16]}"
