@@ -20,8 +20,8 @@ from lowtech_data.warehouse import Warehouse
 _ADVICE = {
     "erreur_acces": "ouvrir l’adresse dans un navigateur ; si la liste a fermé, etat: retiree",
     "rejetee_qualite": (
-        "vérifier que url mène bien à la liste, puis la plateforme et les options "
-        "(lowtech sources preview)"
+        "suivre le message ; si la liste a vraiment changé, corriger son bloc, l’essayer "
+        "(lowtech sources preview), puis moissonner de nouveau"
     ),
     "rejetee_volume": (
         "si la baisse est vraie, mettre bornes.max sous l’ancien nombre, et bornes.min sous le "
