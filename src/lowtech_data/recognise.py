@@ -1444,21 +1444,28 @@ def _short_list(names: Sequence[str]) -> str:
     return f"[{', '.join(shown)}{', …' if len(names) > len(shown) else ''}]"
 
 
+def _dumped(value: Any, **style: Any) -> str:
+    """YAML that gives the value back: written as they are, some characters would end a line."""
+    text = str(yaml.safe_dump(value, allow_unicode=True, **style))
+    if _LINE_ENDS.search(text):
+        return str(yaml.safe_dump(value, allow_unicode=False, **style))
+    return text
+
+
+_LINE_ENDS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+
 def _scalar(text: str) -> str:
-    return str(yaml.safe_dump([text], allow_unicode=True, default_flow_style=True, width=10_000))[
-        1:-2
-    ]
+    return _dumped([text], default_flow_style=True, width=10_000)[1:-2]
 
 
 def _yaml(name: str, value: Any) -> list[str]:
     """One key, on as few lines as it takes."""
     plain = json.loads(json.dumps(value, default=_as_yaml))
     if not isinstance(plain, dict | list):
-        text = yaml.safe_dump({name: plain}, allow_unicode=True, width=96)
-        return [str(text).rstrip("\n")] if "\n" not in text[:-1] else [f"{name}: {_scalar(plain)}"]
-    flow = yaml.safe_dump(
-        plain, allow_unicode=True, sort_keys=False, width=92, default_flow_style=True
-    )
+        text = _dumped({name: plain}, width=96)
+        return [text.rstrip("\n")] if "\n" not in text[:-1] else [f"{name}: {_scalar(plain)}"]
+    flow = _dumped(plain, sort_keys=False, width=92, default_flow_style=True)
     first, *more = flow.rstrip("\n").splitlines()
     return [f"{name}: {first}", *(f"  {line}" for line in more)]
 

@@ -73,6 +73,12 @@ class Screen:
     def close(self) -> int:
         if self.process.poll() is None:
             self.process.terminate()
+        # What ends waits until its last words are read.
+        while self.process.poll() is None and select.select([self._master], [], [], 10)[0]:
+            try:
+                os.read(self._master, 65536)
+            except OSError:
+                break
         code = self.process.wait(10)
         os.close(self._master)
         return code
