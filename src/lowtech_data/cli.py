@@ -235,7 +235,13 @@ def run(
         _day(as_of)
     registry = load_registry(sources)
     wanted = [*_split(only), *(more or [])]
-    harvested = registry.only(wanted).active
+    chosen = registry.only(wanted)
+    harvested = chosen.active
+    for source in chosen.sources if wanted else ():
+        if source.etat != "active":
+            why = escape(source.motif_etat or "")
+            err.print(f"{source.id} : {source.etat}, pas moissonnée ({why}).")
+            err.print("Pour l’activer : retirer etat et motif_etat de son bloc.")
     with Warehouse(warehouse).writing("lowtech run", datetime.now(UTC)):
         LastRun(sources, curated, sample).remember(warehouse)
     signal.signal(signal.SIGINT, _interrupted(warehouse))
