@@ -25,7 +25,7 @@ from lowtech_data import reference
 from lowtech_data.capture import CaptureError
 from lowtech_data.capture.http import Client
 from lowtech_data.enrich.cache import Cache, EnrichmentError, digest, folder
-from lowtech_data.enrich.service import Report, is_fresh, service, text_of
+from lowtech_data.enrich.service import Report, answers, due, service, text_of
 from lowtech_data.folding import fold
 from lowtech_data.normalise.name import GIVEN_NAMES
 from lowtech_data.reference import position
@@ -212,7 +212,7 @@ def ask(
     The cache is saved after each batch. A service that does not answer ends the pass, not the
     program: `Report.problem` says why.
     """
-    waiting = _due(fiches, cache, today)
+    waiting = due(questions(fiches), cache, today, age=AGE, age_of_nothing=AGE_OF_REFUSAL)
     report = Report(due=len(waiting))
     to = service(SERVICE, "Géoplateforme, géocodage", url, delai_s=300, octets=50_000_000)
     waiting = waiting[:maximum]
@@ -238,12 +238,7 @@ def ask(
 
 def positions(fiches: pa.Table, cache: Cache) -> pa.Table:
     """The points that the answers kept give to fiches (`POSITION_SCHEMA`), by source and key."""
-    rows = []
-    for (source, key), question in sorted(questions(fiches).items()):
-        answer = cache.get(question.empreinte)
-        if answer and answer["motif"] is None:
-            rows.append({**answer, "source_id": source, "cle_source": key})
-    return pa.Table.from_pylist(rows, POSITION_SCHEMA)
+    return pa.Table.from_pylist(answers(questions(fiches), cache), POSITION_SCHEMA)
 
 
 def judge(
@@ -264,16 +259,6 @@ def judge(
         else verdict
         for verdict, (question, _) in zip(verdicts, pairs, strict=True)
     ]
-
-
-def _due(fiches: pa.Table, cache: Cache, today: date) -> list[Question]:
-    waiting = {}
-    for question in questions(fiches).values():
-        known = cache.get(question.empreinte)
-        age = AGE_OF_REFUSAL if known and known["motif"] else AGE
-        if known is None or not is_fresh(known["date"], today, age):
-            waiting[question.empreinte] = question
-    return [waiting[key] for key in sorted(waiting)]
 
 
 def _row(question: Question, verdict: Verdict, today: date) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from lowtech_data.capture import CaptureError, FailureKind
 from lowtech_data.capture.http import Client
 from lowtech_data.enrich.cache import Cache, EnrichmentError, digest, folder
-from lowtech_data.enrich.service import Report, is_fresh, service, status_of, text_of
+from lowtech_data.enrich.service import Report, answers, due, service, status_of, text_of
 from lowtech_data.extract.base import Request
 from lowtech_data.folding import fold
 from lowtech_data.normalise.name import GIVEN_NAMES
@@ -165,7 +165,7 @@ def ask(
     The cache is saved as it goes and when the pass is interrupted. A service that does not answer
     ends the pass: `Report.problem` says why.
     """
-    waiting = _due(fiches, cache, today)
+    waiting = due(questions(fiches), cache, today, age=AGE, age_of_nothing=AGE_OF_UNKNOWN)
     report = Report(due=len(waiting))
     to = service(SERVICE, "Recherche d’entreprises", url, pause_s=PAUSE_S, octets=5_000_000)
     odd = 0
@@ -193,12 +193,7 @@ def ask(
 
 def states(fiches: pa.Table, cache: Cache) -> pa.Table:
     """What the answers kept say of the bodies of fiches (`STATE_SCHEMA`), by source and key."""
-    rows = []
-    for (source, key), question in sorted(questions(fiches).items()):
-        answer = cache.get(question.empreinte)
-        if answer and answer["motif"] is None:
-            rows.append({**answer, "source_id": source, "cle_source": key})
-    return pa.Table.from_pylist(rows, STATE_SCHEMA)
+    return pa.Table.from_pylist(answers(questions(fiches), cache), STATE_SCHEMA)
 
 
 def read(question: Question, body: bytes) -> dict[str, Any]:
@@ -234,16 +229,6 @@ def read(question: Question, body: bytes) -> dict[str, Any]:
         if not is_whole or len(found) > 1:
             return _nothing("ambigu")
     return _state(question, *found[0]) if found else _nothing("introuvable")
-
-
-def _due(fiches: pa.Table, cache: Cache, today: date) -> list[Question]:
-    waiting = {}
-    for question in questions(fiches).values():
-        known = cache.get(question.empreinte)
-        age = AGE_OF_UNKNOWN if known and known["motif"] else AGE
-        if known is None or not is_fresh(known["date"], today, age):
-            waiting[question.empreinte] = question
-    return [waiting[key] for key in sorted(waiting)]
 
 
 def _answer(client: Client, to: Source, question: Question) -> bytes:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from lowtech_data.capture.address import Resolver, system_resolver
 from lowtech_data.capture.errors import CaptureError
-from lowtech_data.enrich.cache import EnrichmentError
+from lowtech_data.enrich.cache import Cache, EnrichmentError
 from lowtech_data.registry import Source
 from lowtech_data.warehouse import Warehouse
 
@@ -74,6 +74,49 @@ def is_online(resolve: Resolver = system_resolver) -> bool:
 def is_fresh(asked_on: str, today: date, age: timedelta) -> bool:
     """Whether an answer of that day still holds; one dated after today does not."""
     return timedelta(0) <= today - date.fromisoformat(asked_on) < age
+
+
+class Asked(Protocol):
+    """A question that a service is asked, known in a cache by what is sent."""
+
+    @property
+    def empreinte(self) -> str:
+        """Hash of what is sent."""
+        ...
+
+
+_Q = TypeVar("_Q", bound=Asked)
+
+
+def due(
+    questions: Mapping[tuple[str, str], _Q],
+    cache: Cache,
+    today: date,
+    *,
+    age: timedelta,
+    age_of_nothing: timedelta,
+) -> list[_Q]:
+    """The questions that no fresh answer was kept for, each once, in the order of their hashes.
+
+    An answer holds for `age`; one that gave nothing (it has a `motif`), for `age_of_nothing`.
+    """
+    waiting = {}
+    for question in questions.values():
+        known = cache.get(question.empreinte)
+        holds = age_of_nothing if known and known["motif"] else age
+        if known is None or not is_fresh(known["date"], today, holds):
+            waiting[question.empreinte] = question
+    return [waiting[key] for key in sorted(waiting)]
+
+
+def answers(questions: Mapping[tuple[str, str], Asked], cache: Cache) -> list[dict[str, Any]]:
+    """The answers kept that gave something, one row per fiche asked about, by source and key."""
+    rows = []
+    for (source, key), question in sorted(questions.items(), key=lambda item: item[0]):
+        answer = cache.get(question.empreinte)
+        if answer and answer["motif"] is None:
+            rows.append({**answer, "source_id": source, "cle_source": key})
+    return rows
 
 
 def service(
