@@ -306,16 +306,22 @@ def ordinary_week(seed: int, bench: Bench) -> tuple[int, snapshot.Outcome]:
 
 def assert_quiet(seed: int, outcome: snapshot.Outcome) -> None:
     assert (outcome.status, outcome.warnings, outcome.drift) == ("ok", (), ()), seed
-    assert sum(outcome.counts.values())
     assert outcome.counts["nb_absents"]
 
 
 def test_an_ordinary_week_is_quiet(bench: Bench) -> None:
-    assert_quiet(*ordinary_week(1000, bench))
+    seed, outcome = ordinary_week(1000, bench)
+    assert_quiet(seed, outcome)
+    assert outcome.counts["nb_modifies"]
 
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 def test_thirty_ordinary_weeks_are_quiet(bench: Bench) -> None:
+    modified = 0
     for seed in range(REPLAYS):
-        assert_quiet(*ordinary_week(seed, bench))
+        _, outcome = ordinary_week(seed, bench)
+        assert_quiet(seed, outcome)
+        modified += bool(outcome.counts["nb_modifies"])
+    # A correction that cleaning undoes, or that falls on a record that leaves, changes none.
+    assert modified >= REPLAYS - 1
